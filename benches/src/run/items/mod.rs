@@ -1,0 +1,25 @@
+//! What is measured. Each file holds one comparison and its bar.
+
+mod append;
+mod flat;
+mod group_commit;
+mod history;
+mod memory;
+mod references;
+mod webhooks;
+
+use super::item::Item;
+
+/// All items, in the order in which they run.
+pub(crate) const ALL: &[Item] = &[
+    Item { name: "references", about: "bare, hmac and durable HTTP references", measure: references::measure },
+    Item { name: "stripe", about: "Stripe deliveries acknowledged, 64 connections", measure: webhooks::stripe },
+    Item { name: "polymart", about: "Polymart purchases answered, 64 connections", measure: webhooks::polymart },
+    Item { name: "group-commit", about: "64 connections and 1, each sync 1 ms slower", measure: group_commit::measure },
+    Item { name: "flat", about: "100,000 licences and 1,000", measure: flat::measure },
+    Item { name: "append-sqlite", about: "appends in batches of 100 and raw inserts", measure: append::sqlite },
+    Item { name: "append-postgres", about: "16 tasks and 16 raw connections", measure: append::postgres },
+    Item { name: "replay", about: "decode and fold of a ledger", measure: history::replay },
+    Item { name: "rebuild", about: "rebuild of the licences view and raw upserts", measure: history::rebuild },
+    Item { name: "memory", about: "serve with a million events", measure: memory::measure },
+];

@@ -1,0 +1,222 @@
+//! Events of a licence. A licence's own stream is enough to know the licence: every event that a provider
+//! caused carries the complete [`Terms`] that follow from all facts known at the time.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::inbox::Provider;
+use crate::clock::Timestamp;
+use crate::id::StreamId;
+use crate::sealed::Sealed;
+
+/// When the clock of a licence with `expiration_days` starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExpirationStart {
+    /// With the first accepted verification.
+    Activation,
+    /// With the purchase.
+    #[default]
+    Creation,
+}
+
+/// What a seller offers for one unit of a product: the metadata of a Stripe product, or a Polymart URL's query.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Offer {
+    /// Our products.
+    pub product_ids: Vec<Uuid>,
+    /// Addresses at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_limit: Option<u32>,
+    /// Devices at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hwid_limit: Option<u32>,
+    /// Days of validity, for one-off purchases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration_days: Option<u32>,
+    /// When those days begin.
+    #[serde(default)]
+    pub expiration_start: ExpirationStart,
+}
+
+/// What a licence is, as far as providers decide it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// What was bought.
+    pub offer: Offer,
+    /// When it was bought.
+    pub purchased_at: Timestamp,
+    /// For subscriptions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<SubscriptionTerms>,
+    /// All that was paid went back, a dispute was lost, or the marketplace took it back.
+    #[serde(default)]
+    pub revoked: bool,
+    /// A dispute is open.
+    #[serde(default)]
+    pub disputed: bool,
+    /// The provider's ids: `stripeSubscription`, `polymartUser` and so on, as the contract names them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, String>,
+}
+
+/// What a subscription adds to a licence's terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionTerms {
+    /// The latest end of a paid period; `None` when all of them were taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_until: Option<Timestamp>,
+    /// How long past it the licence stays valid, in seconds.
+    pub grace_seconds: u32,
+    /// When the subscription ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A licence was issued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseIssued {
+    /// The licence key, under the team's data key.
+    pub key: Sealed,
+    /// Hex of the keyed fingerprint of the licence key, for look-ups.
+    pub key_lookup: String,
+    /// Who sold it.
+    pub provider: Provider,
+    /// Whether real money moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub livemode: Option<bool>,
+    /// Who bought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<Uuid>,
+    /// What it was bought with.
+    pub purchase: StreamId,
+    /// The line item, subscription item, or Polymart product it was bought as.
+    pub item: String,
+    /// 0 for the first unit of the quantity.
+    pub unit: u32,
+    /// What it is.
+    pub terms: Terms,
+}
+
+/// The clock of an ACTIVATION licence began, once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseActivated {
+    /// The moment of the first accepted verification.
+    pub activated_at: Timestamp,
+    /// When the licence runs out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A further period was paid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionRenewed {
+    /// The invoice.
+    pub invoice: String,
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// What was bought changed: another plan, other limits, another item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionChanged {
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// The subscription ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SubscriptionEnded {
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// A payment was refunded, in full or in part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PaymentRefunded {
+    /// The payment.
+    pub payment: String,
+    /// What has gone back of it so far, in the currency's smallest unit.
+    pub refunded: i64,
+    /// Whether that is all that was paid.
+    pub full: bool,
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// A dispute suspends the licence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeOpened {
+    /// Which one.
+    pub dispute: String,
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// A dispute is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DisputeClosed {
+    /// Which one.
+    pub dispute: String,
+    /// Whether the seller kept the money.
+    pub won: bool,
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// The licence ran out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseExpired {
+    /// The moment it was due, whenever it is recorded.
+    pub due_at: Timestamp,
+}
+
+/// An admin suspended the licence. Nothing that a provider sends lifts it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseSuspended {
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// An admin lifted a suspension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseReinstated {
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Who made a licence void, and what it is now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseRevoked {
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the licence is now, when a provider took the purchase back; `None` when an admin revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+}
+
+/// The terms changed for no other reason that has a name: an earlier fact arrived late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseUpdated {
+    /// What the licence is now.
+    pub terms: Terms,
+}
+
+/// The key was given to a marketplace for a buyer's download. The key itself is not recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlaceholderAnswered {
+    /// Who asked.
+    pub provider: Provider,
+    /// The marketplace's id of the buyer.
+    pub user: String,
+    /// The marketplace's id of the product.
+    pub product: String,
+    /// The request's nonce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+}

@@ -1,0 +1,192 @@
+//! Sealed values: the only form in which personal data, licence keys and secrets enter the ledger.
+//!
+//! A [`Sealed`] value is encrypted with XChaCha20-Poly1305 under a data key from the keys store and bound to its
+//! team, its event and its field, so that it cannot be moved elsewhere and still open. Destroying the data key
+//! makes it unreadable for ever while the event, its hash and its proofs stay.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::id::TeamId;
+
+/// Where a sealed value belongs; the additional data of its encryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealContext<'a> {
+    /// The team whose ledger entry it is.
+    pub team: TeamId,
+    /// The event that carries it.
+    pub event_id: Uuid,
+    /// The field of the event.
+    pub field: &'a str,
+}
+
+impl SealContext<'_> {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(32 + self.field.len());
+        bytes.extend_from_slice(self.team.0.as_bytes());
+        bytes.extend_from_slice(self.event_id.as_bytes());
+        bytes.extend_from_slice(self.field.as_bytes());
+        bytes
+    }
+}
+
+/// An encrypted value. It shows itself as `{"sealed":"…"}`; only a [`DataKey`] opens it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    key_id: Uuid,
+    nonce: [u8; 24],
+    ciphertext: Vec<u8>,
+}
+
+impl Sealed {
+    /// The data key that opens it.
+    pub fn key_id(&self) -> Uuid {
+        self.key_id
+    }
+
+    fn to_text(&self) -> String {
+        let mut bytes = Vec::with_capacity(40 + self.ciphertext.len());
+        bytes.extend_from_slice(self.key_id.as_bytes());
+        bytes.extend_from_slice(&self.nonce);
+        bytes.extend_from_slice(&self.ciphertext);
+        BASE64.encode(bytes)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text).ok()?;
+        let (key_id, rest) = bytes.split_first_chunk::<16>()?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<24>()?;
+        Some(Self { key_id: Uuid::from_bytes(*key_id), nonce: *nonce, ciphertext: ciphertext.to_vec() })
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[sealed]")
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedForm {
+    sealed: String,
+}
+
+impl Serialize for Sealed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SealedForm { sealed: self.to_text() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = SealedForm::deserialize(deserializer)?;
+        Self::from_text(&form.sealed)
+            .ok_or_else(|| serde::de::Error::custom("a sealed value is cut short or not base64"))
+    }
+}
+
+/// Why a sealed value does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The value was sealed with another key.
+    #[error("the value is sealed with another data key")]
+    OtherKey,
+    /// The value was changed, or moved to another team, event or field.
+    #[error("the sealed value was changed or belongs to another event")]
+    Tampered,
+}
+
+/// A 256-bit key that seals values, named by its id. Its bytes are wiped when it is dropped.
+#[derive(Clone)]
+pub struct DataKey {
+    id: Uuid,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl DataKey {
+    /// A key read from the keys store.
+    pub fn new(id: Uuid, bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self { id, bytes }
+    }
+
+    /// A new random key.
+    pub fn generate(id: Uuid) -> Self {
+        Self { id, bytes: Zeroizing::new(rand::random()) }
+    }
+
+    /// The key's id.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// Encrypts `plaintext` for one place in the ledger.
+    pub fn seal(&self, context: SealContext<'_>, plaintext: &[u8]) -> Sealed {
+        let nonce: [u8; 24] = rand::random();
+        let payload = Payload { msg: plaintext, aad: &context.bytes() };
+        #[expect(clippy::expect_used, reason = "fails only for plaintexts over 256 GiB; bodies are limited to 1 MiB")]
+        let ciphertext = XChaCha20Poly1305::new((&*self.bytes).into())
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a body within its limit can be encrypted");
+        Sealed { key_id: self.id, nonce, ciphertext }
+    }
+
+    /// Decrypts a value sealed by this key for this place.
+    ///
+    /// # Errors
+    /// When the value belongs to another key or another place, or was changed.
+    pub fn open(&self, context: SealContext<'_>, sealed: &Sealed) -> Result<Vec<u8>, OpenError> {
+        if sealed.key_id != self.id {
+            return Err(OpenError::OtherKey);
+        }
+        let payload = Payload { msg: &sealed.ciphertext, aad: &context.bytes() };
+        XChaCha20Poly1305::new((&*self.bytes).into())
+            .decrypt(&XNonce::from(sealed.nonce), payload)
+            .map_err(|_| OpenError::Tampered)
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataKey({}, [secret])", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(field: &str) -> SealContext<'_> {
+        SealContext { team: TeamId(Uuid::nil()), event_id: Uuid::max(), field }
+    }
+
+    #[test]
+    fn opens_only_where_it_was_sealed() {
+        let key = DataKey::generate(Uuid::nil());
+        let sealed = key.seal(context("email"), b"buyer@example.com");
+        assert_eq!(key.open(context("email"), &sealed).as_deref(), Ok(&b"buyer@example.com"[..]));
+        assert_eq!(key.open(context("name"), &sealed), Err(OpenError::Tampered));
+        let other = DataKey::generate(Uuid::max());
+        assert_eq!(other.open(context("email"), &sealed), Err(OpenError::OtherKey));
+    }
+
+    #[test]
+    fn survives_storage_and_never_prints_itself() {
+        let key = DataKey::generate(Uuid::nil());
+        let sealed = key.seal(context("email"), b"buyer@example.com");
+        let stored = serde_json::to_string(&sealed).unwrap_or_default();
+        assert_eq!(serde_json::from_str::<Sealed>(&stored).ok(), Some(sealed.clone()));
+        assert_eq!(format!("{sealed:?}"), "[sealed]");
+        assert!(serde_json::from_str::<Sealed>(r#"{"sealed":"AAAA"}"#).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! The ledger's storage: one narrow trait, two plain modules behind it, one contract suite over both.
+//!
+//! Only the [`crate::writer::Writer`] appends, through [`AppendTx`]: the head row is the lock and the counter,
+//! so positions are gapless and a reader that sees a position sees everything before it.
+
+mod files;
+mod migrate;
+mod postgres;
+mod row;
+mod sqlite;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::envelope::{HashMismatch, RecordedEvent};
+use crate::id::{Position, StreamId, TeamId};
+use crate::merkle::{Frontier, FrontierError};
+
+pub use files::{SqliteFile, open_sqlite};
+pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
+pub use postgres::PostgresLedger;
+pub use sqlite::SqliteLedger;
+
+/// Events of one page at most.
+pub const PAGE_EVENTS_MAX: u32 = 1_000;
+
+/// The end of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The last event's position; 0 when there is none.
+    pub position: Position,
+    /// When the last event was recorded.
+    pub recorded_at: Timestamp,
+    /// The Merkle tree over all events.
+    pub frontier: Frontier,
+}
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The database refused or could not be reached.
+    #[error("the ledger's database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The connection was lost while committing: the transaction may or may not be there.
+    #[error("the connection was lost while committing; whether the events are stored is not known: {0}")]
+    CommitUnknown(sqlx::Error),
+    /// A stored value is not what we write.
+    #[error("position {position} of the ledger holds a bad {column}: {value}")]
+    Corrupt {
+        /// Where.
+        position: i64,
+        /// Which column.
+        column: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// The head row does not fit itself.
+    #[error(transparent)]
+    Frontier(#[from] FrontierError),
+    /// A stored event does not match its hash.
+    #[error(transparent)]
+    Hash(#[from] HashMismatch),
+}
+
+/// What an append transaction finds out before it judges a batch.
+#[derive(Debug, Default)]
+pub struct LookUp {
+    /// The version of each stream that exists.
+    pub versions: HashMap<(TeamId, StreamId), i64>,
+    /// The position of each event id that is stored.
+    pub known: HashMap<Uuid, Position>,
+}
+
+/// One append: begun with the head row locked, ended by a commit. Dropping it rolls back.
+#[async_trait]
+pub trait AppendTx: Send {
+    /// The head, as locked.
+    fn head(&self) -> &Head;
+
+    /// Stream versions and known event ids, read in a statement after the lock was taken.
+    async fn look_up(&mut self, streams: &[(TeamId, StreamId)], event_ids: &[Uuid]) -> Result<LookUp, LedgerError>;
+
+    /// Inserts the events, in order of position, moves their streams and the head.
+    async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError>;
+
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// [`LedgerError::CommitUnknown`] when the connection broke meanwhile.
+    async fn commit(self: Box<Self>) -> Result<(), LedgerError>;
+}
+
+/// An append-only store of events.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Locks the head row and reads it. Waits for other writers.
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError>;
+
+    /// The end of the ledger.
+    async fn head(&self) -> Result<Head, LedgerError>;
+
+    /// The events after `after`, in order, at most `limit` (at most [`PAGE_EVENTS_MAX`]).
+    async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError>;
+
+    /// All events of some streams of a team, in order of position, each checked against its hash.
+    async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError>;
+
+    /// The version of a stream; 0 when there is none.
+    async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError>;
+
+    /// The positions of the event ids that are stored.
+    async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError>;
+}
+
+/// A ledger handed around between tasks.
+pub type SharedLedger = Arc<dyn Ledger>;

@@ -1,0 +1,301 @@
+//! The ledger in PostgreSQL's schema `ledger`, for any number of nodes.
+//!
+//! READ COMMITTED on purpose: the head row is locked by one statement and the rest of the batch is judged in
+//! later ones, whose snapshots are newer than the lock. PostgreSQL makes a commit visible before it lets go of
+//! the row, so whoever sees a position sees every position below it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgDatabaseError, PgPoolOptions, PgRow, PgSeverity};
+use sqlx::{AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _, Transaction};
+use uuid::Uuid;
+
+use super::migrate::{MigrationError, migrate_postgres_schema};
+use super::row::{COLUMNS, event_row, stream_ends, time};
+use super::{AppendTx, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
+use crate::envelope::RecordedEvent;
+use crate::id::{Position, StreamId, TeamId};
+use crate::merkle::Frontier;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres/ledger");
+
+/// Readers of the ledger per process.
+const READERS_MAX: u32 = 6;
+
+/// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
+const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// The role that serves: it may read and insert events and nothing else.
+const SERVING_ROLE: &str = "keyledger_serving";
+
+/// Makes the serving role where the connecting one may, and lets the serving role do exactly its work. Several
+/// databases of one server share the role, and several processes may come here at once.
+const GRANT_SERVING_ROLE: &str = r"
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyledger_serving') THEN
+        CREATE ROLE keyledger_serving NOLOGIN;
+    END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+END $$;
+DO $$ BEGIN
+    EXECUTE format('GRANT keyledger_serving TO %I', current_user);
+EXCEPTION WHEN OTHERS THEN
+    IF NOT pg_has_role(current_user, 'keyledger_serving', 'MEMBER') THEN RAISE; END IF;
+END $$;
+GRANT USAGE ON SCHEMA ledger TO keyledger_serving;
+GRANT SELECT, INSERT ON ledger.event TO keyledger_serving;
+GRANT SELECT, INSERT, UPDATE ON ledger.stream TO keyledger_serving;
+GRANT SELECT, UPDATE ON ledger.ledger_head TO keyledger_serving;
+";
+
+/// A ledger in PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresLedger {
+    /// The one connection that appends: at most one transaction per process waits for the head row.
+    writer: PgPool,
+    readers: PgPool,
+}
+
+impl PostgresLedger {
+    /// Connects to the database that `admin` is connected to and brings the ledger's schema up to date.
+    ///
+    /// Where the connecting role may do so, appending and reading happen as the role `keyledger_serving`, which
+    /// cannot change history even if every line of this program were wrong; otherwise a warning is logged and
+    /// the triggers alone guard it.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or migrated.
+    pub async fn open(admin: &PgPool) -> Result<Self, MigrationError> {
+        migrate_postgres_schema(admin, "ledger", &MIGRATIONS).await?;
+        let restricted = match admin.execute(GRANT_SERVING_ROLE).await {
+            Ok(_) => true,
+            Err(error) => Self::restricted_already(admin, &error).await,
+        };
+        let pool = |size: u32| {
+            let options = PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_WAIT_MAX);
+            options.after_connect(move |connection, _| {
+                Box::pin(async move {
+                    // A node that hangs with the head row locked must not stop the others for ever.
+                    connection.execute("SET idle_in_transaction_session_timeout = '5s'").await?;
+                    connection.execute("SET statement_timeout = '30s'").await?;
+                    if restricted {
+                        connection.execute(AssertSqlSafe(format!("SET ROLE {SERVING_ROLE}"))).await?;
+                    }
+                    Ok(())
+                })
+            })
+        };
+        Self::say_if_alone(admin).await;
+        let options = admin.connect_options();
+        let writer = pool(1).connect_with((*options).clone()).await?;
+        let readers = pool(READERS_MAX).connect_with((*options).clone()).await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// What survives the loss of the database's machine is what a synchronous standby has. Without one a commit is
+    /// as durable as this one machine.
+    async fn say_if_alone(admin: &PgPool) {
+        let standbys = sqlx::query_scalar::<_, String>("SHOW synchronous_standby_names").fetch_one(admin).await;
+        if standbys.is_ok_and(|names| names.is_empty()) {
+            tracing::info!("PostgreSQL has no synchronous standby: the loss of its machine may lose the last commits");
+        }
+    }
+
+    /// Two nodes that grant at the same moment disturb each other ("tuple concurrently updated"); the grants are
+    /// there all the same. Without the rights to grant, the role may have been prepared by an administrator.
+    async fn restricted_already(admin: &PgPool, error: &sqlx::Error) -> bool {
+        let usable = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyledger_serving') \
+             AND pg_has_role(current_user, 'keyledger_serving', 'MEMBER') \
+             AND has_table_privilege('keyledger_serving', 'ledger.event', 'INSERT')";
+        let usable = sqlx::query_scalar::<_, bool>(usable).fetch_one(admin).await.unwrap_or(false);
+        if !usable {
+            tracing::warn!(%error, "the role {SERVING_ROLE} cannot be used; only triggers keep history from being changed");
+        }
+        usable
+    }
+}
+
+fn read_head(row: &PgRow) -> Result<Head, LedgerError> {
+    let position: i64 = row.try_get(0)?;
+    let frontier: Vec<u8> = row.try_get(2)?;
+    Ok(Head {
+        position: Position(position),
+        recorded_at: time(position, "recorded_at", row.try_get(1)?)?,
+        frontier: Frontier::from_bytes(position.unsigned_abs(), &frontier)?,
+    })
+}
+
+fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
+    rows.into_iter().map(|row| event_row!(row, i16).into_event()).collect()
+}
+
+#[async_trait]
+impl Ledger for PostgresLedger {
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
+        let mut tx = self.writer.begin_with("BEGIN").await?;
+        let locked =
+            sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1 FOR UPDATE");
+        let head = read_head(&locked.fetch_one(&mut *tx).await?)?;
+        Ok(Box::new(PostgresAppend { tx, head }))
+    }
+
+    async fn head(&self) -> Result<Head, LedgerError> {
+        let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
+        read_head(&head.fetch_one(&self.readers).await?)
+    }
+
+    async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let page = format!("SELECT {COLUMNS} FROM ledger.event WHERE position > $1 ORDER BY position LIMIT $2");
+        let rows = sqlx::query(AssertSqlSafe(page))
+            .bind(after.0)
+            .bind(i64::from(limit.min(PAGE_EVENTS_MAX)))
+            .fetch_all(&self.readers)
+            .await?;
+        events(rows)
+    }
+
+    async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let select = format!("SELECT {COLUMNS} FROM ledger.event WHERE team = $1 AND stream = ANY($2)");
+        let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
+        let rows = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(names).fetch_all(&self.readers).await?;
+        let mut found = events(rows)?;
+        found.sort_by_key(|event| event.position);
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
+
+    async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
+        let version = sqlx::query_scalar("SELECT version FROM ledger.stream WHERE team = $1 AND stream = $2")
+            .bind(team.0)
+            .bind(stream.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(version.unwrap_or(0))
+    }
+
+    async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError> {
+        let mut connection = self.readers.acquire().await?;
+        known_ids(&mut connection, event_ids).await
+    }
+}
+
+async fn known_ids(
+    connection: &mut sqlx::PgConnection,
+    event_ids: &[Uuid],
+) -> Result<HashMap<Uuid, Position>, LedgerError> {
+    if event_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query("SELECT event_id, position FROM ledger.event WHERE event_id = ANY($1)")
+        .bind(event_ids.to_vec())
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter().map(|row| Ok((row.try_get(0)?, Position(row.try_get(1)?)))).collect()
+}
+
+struct PostgresAppend {
+    tx: Transaction<'static, Postgres>,
+    head: Head,
+}
+
+#[async_trait]
+impl AppendTx for PostgresAppend {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    async fn look_up(&mut self, streams: &[(TeamId, StreamId)], event_ids: &[Uuid]) -> Result<LookUp, LedgerError> {
+        let (teams, names): (Vec<Uuid>, Vec<String>) =
+            streams.iter().map(|(team, stream)| (team.0, stream.to_string())).unzip();
+        let rows = sqlx::query(
+            "SELECT s.team, s.stream, s.version FROM unnest($1::uuid[], $2::text[]) AS asked (team, stream) \
+             JOIN ledger.stream s ON s.team = asked.team AND s.stream = asked.stream",
+        )
+        .bind(teams)
+        .bind(names)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let mut versions = HashMap::new();
+        for row in rows {
+            let name: String = row.try_get(1)?;
+            let stream = name.parse().map_err(|_| LedgerError::Corrupt {
+                position: self.head.position.0,
+                column: "stream",
+                value: name,
+            })?;
+            versions.insert((TeamId(row.try_get(0)?), stream), row.try_get(2)?);
+        }
+        Ok(LookUp { versions, known: known_ids(&mut self.tx, event_ids).await? })
+    }
+
+    async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError> {
+        insert_events(&mut self.tx, events).await?;
+        move_streams(&mut self.tx, events).await?;
+        sqlx::query("UPDATE ledger.ledger_head SET position = $1, recorded_at = $2, frontier = $3 WHERE id = 1")
+            .bind(head.position.0)
+            .bind(head.recorded_at.as_microsecond())
+            .bind(head.frontier.to_bytes())
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), LedgerError> {
+        self.tx.commit().await.map_err(|error| {
+            if rolled_back(&error) { LedgerError::Database(error) } else { LedgerError::CommitUnknown(error) }
+        })
+    }
+}
+
+/// Whether the server answered the COMMIT with a roll-back. FATAL and PANIC end the session, and may do so after
+/// the commit was made durable (an administrator's shutdown while it waits for the standby).
+fn rolled_back(error: &sqlx::Error) -> bool {
+    let refusal = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    refusal.is_some_and(|refusal| refusal.severity() == PgSeverity::Error)
+}
+
+async fn insert_events(tx: &mut Transaction<'static, Postgres>, events: &[RecordedEvent]) -> Result<(), LedgerError> {
+    let insert = format!(
+        "INSERT INTO ledger.event ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], \
+         $4::bigint[], $5::uuid[], $6::text[], $7::smallint[], $8::bigint[], $9::bigint[], $10::uuid[], \
+         $11::uuid[], $12::text[], $13::bytea[], $14::bytea[])"
+    );
+    let column = |of: fn(&RecordedEvent) -> i64| events.iter().map(of).collect::<Vec<_>>();
+    let versions = events.iter().map(|event| i16::try_from(event.schema_version).unwrap_or(i16::MAX));
+    sqlx::query(AssertSqlSafe(insert))
+        .bind(column(|event| event.position.0))
+        .bind(events.iter().map(|event| event.team.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
+        .bind(column(|event| event.stream_version))
+        .bind(events.iter().map(|event| event.event_id).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.event_type.clone()).collect::<Vec<_>>())
+        .bind(versions.collect::<Vec<_>>())
+        .bind(column(|event| event.occurred_at.as_microsecond()))
+        .bind(column(|event| event.recorded_at.as_microsecond()))
+        .bind(events.iter().map(|event| event.provenance.causation).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.provenance.correlation).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.provenance.actor.clone()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.leaf_hash.to_vec()).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn move_streams(tx: &mut Transaction<'static, Postgres>, events: &[RecordedEvent]) -> Result<(), LedgerError> {
+    let ends = stream_ends(events);
+    sqlx::query(
+        "INSERT INTO ledger.stream (team, stream, version, position) \
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) \
+         ON CONFLICT (team, stream) DO UPDATE SET version = excluded.version, position = excluded.position",
+    )
+    .bind(ends.iter().map(|event| event.team.0).collect::<Vec<_>>())
+    .bind(ends.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
+    .bind(ends.iter().map(|event| event.stream_version).collect::<Vec<_>>())
+    .bind(ends.iter().map(|event| event.position.0).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

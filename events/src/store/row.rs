@@ -1,0 +1,102 @@
+//! A row of the table `event` turned back into a [`RecordedEvent`]; the same columns in the same order on both engines.
+
+use uuid::Uuid;
+
+use super::LedgerError;
+use crate::clock::{Timestamp, from_microseconds};
+use crate::envelope::{Provenance, RecordedEvent};
+use crate::id::{Position, TeamId};
+
+/// The columns that [`read_event`] expects, in its order.
+pub(super) const COLUMNS: &str = "position, team, stream, stream_version, event_id, type, schema_version, \
+     occurred_at, recorded_at, causation_id, correlation_id, actor, payload, leaf_hash";
+
+/// The columns as the drivers give them.
+pub(super) struct EventRow {
+    pub(super) position: i64,
+    pub(super) team: Uuid,
+    pub(super) stream: String,
+    pub(super) stream_version: i64,
+    pub(super) event_id: Uuid,
+    pub(super) event_type: String,
+    pub(super) schema_version: i64,
+    pub(super) occurred_at: i64,
+    pub(super) recorded_at: i64,
+    pub(super) causation_id: Option<Uuid>,
+    pub(super) correlation_id: Option<Uuid>,
+    pub(super) actor: String,
+    pub(super) payload: Vec<u8>,
+    pub(super) leaf_hash: Vec<u8>,
+}
+
+/// Reads the columns of [`COLUMNS`] from a driver's row; `$schema_version` is the driver's integer type for it.
+macro_rules! event_row {
+    ($row:expr, $schema_version:ty) => {
+        $crate::store::row::EventRow {
+            position: $row.try_get(0)?,
+            team: $row.try_get(1)?,
+            stream: $row.try_get(2)?,
+            stream_version: $row.try_get(3)?,
+            event_id: $row.try_get(4)?,
+            event_type: $row.try_get(5)?,
+            schema_version: i64::from($row.try_get::<$schema_version, _>(6)?),
+            occurred_at: $row.try_get(7)?,
+            recorded_at: $row.try_get(8)?,
+            causation_id: $row.try_get(9)?,
+            correlation_id: $row.try_get(10)?,
+            actor: $row.try_get(11)?,
+            payload: $row.try_get(12)?,
+            leaf_hash: $row.try_get(13)?,
+        }
+    };
+}
+pub(super) use event_row;
+
+/// A stored moment.
+pub(super) fn time(position: i64, column: &'static str, microseconds: i64) -> Result<Timestamp, LedgerError> {
+    from_microseconds(microseconds).ok_or_else(|| LedgerError::Corrupt {
+        position,
+        column,
+        value: microseconds.to_string(),
+    })
+}
+
+impl EventRow {
+    /// Checks every column; stored rows are input like any other.
+    pub(super) fn into_event(self) -> Result<RecordedEvent, LedgerError> {
+        let position = self.position;
+        let corrupt = |column, value: String| LedgerError::Corrupt { position, column, value };
+        Ok(RecordedEvent {
+            position: Position(position),
+            team: TeamId(self.team),
+            stream: self.stream.parse().map_err(|_| corrupt("stream", self.stream.clone()))?,
+            stream_version: self.stream_version,
+            event_id: self.event_id,
+            event_type: self.event_type,
+            schema_version: u16::try_from(self.schema_version)
+                .map_err(|_| corrupt("schema_version", self.schema_version.to_string()))?,
+            occurred_at: time(position, "occurred_at", self.occurred_at)?,
+            recorded_at: time(position, "recorded_at", self.recorded_at)?,
+            provenance: Provenance {
+                actor: self.actor,
+                causation: self.causation_id,
+                correlation: self.correlation_id,
+            },
+            payload: self.payload,
+            leaf_hash: self
+                .leaf_hash
+                .as_slice()
+                .try_into()
+                .map_err(|_| corrupt("leaf_hash", hex::encode(&self.leaf_hash)))?,
+        })
+    }
+}
+
+/// For each touched stream the version and position of its last event in the batch.
+pub(super) fn stream_ends(events: &[RecordedEvent]) -> Vec<&RecordedEvent> {
+    let mut last = std::collections::HashMap::new();
+    for event in events {
+        last.insert((event.team, event.stream), event);
+    }
+    last.into_values().collect()
+}

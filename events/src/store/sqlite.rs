@@ -1,0 +1,211 @@
+//! The ledger in `ledger.db`: WAL, `synchronous=FULL`, one write connection with `BEGIN IMMEDIATE`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
+use uuid::Uuid;
+
+use super::files::{SqliteFile, open_sqlite};
+use super::migrate::{MigrationError, migrate_sqlite};
+use super::row::{COLUMNS, event_row, stream_ends, time};
+use super::{AppendTx, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
+use crate::envelope::RecordedEvent;
+use crate::id::{Position, StreamId, TeamId};
+use crate::merkle::Frontier;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/ledger");
+
+/// Rows of one INSERT at most: 14 columns each stay far below SQLite's limit of 32,766 parameters.
+const EVENTS_PER_STATEMENT: usize = 512;
+/// Names in one look-up at most, two parameters each.
+const NAMES_PER_STATEMENT: usize = 1_024;
+
+/// A ledger in a SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteLedger {
+    file: SqliteFile,
+}
+
+impl SqliteLedger {
+    /// Opens (or makes) the ledger file and brings it up to date. The caller holds the folder's start-up lock.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or migrated.
+    pub async fn open(path: &Path) -> Result<Self, MigrationError> {
+        let file = open_sqlite(path, true).await?;
+        migrate_sqlite(&file.writer, &MIGRATIONS).await?;
+        Ok(Self { file })
+    }
+}
+
+fn read_head(row: &SqliteRow) -> Result<Head, LedgerError> {
+    let position: i64 = row.try_get(0)?;
+    let frontier: Vec<u8> = row.try_get(2)?;
+    Ok(Head {
+        position: Position(position),
+        recorded_at: time(position, "recorded_at", row.try_get(1)?)?,
+        frontier: Frontier::from_bytes(position.unsigned_abs(), &frontier)?,
+    })
+}
+
+const SELECT_HEAD: &str = "SELECT position, recorded_at, frontier FROM ledger_head WHERE id = 1";
+
+fn events(rows: Vec<SqliteRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
+    rows.into_iter().map(|row| event_row!(row, i64).into_event()).collect()
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
+        let mut tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let head = read_head(&sqlx::query(SELECT_HEAD).fetch_one(&mut *tx).await?)?;
+        Ok(Box::new(SqliteAppend { tx, head }))
+    }
+
+    async fn head(&self) -> Result<Head, LedgerError> {
+        read_head(&sqlx::query(SELECT_HEAD).fetch_one(&self.file.readers).await?)
+    }
+
+    async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM event WHERE position > ").push_bind(after.0);
+        query.push(" ORDER BY position LIMIT ").push_bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        events(query.build().fetch_all(&self.file.readers).await?)
+    }
+
+    async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut found = Vec::new();
+        for chunk in streams.chunks(NAMES_PER_STATEMENT) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+            query.push(COLUMNS).push(" FROM event WHERE team = ").push_bind(team.0).push(" AND stream IN (");
+            let mut names = query.separated(", ");
+            for stream in chunk {
+                names.push_bind(stream.to_string());
+            }
+            query.push(")");
+            found.extend(events(query.build().fetch_all(&self.file.readers).await?)?);
+        }
+        found.sort_by_key(|event| event.position);
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
+
+    async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
+        let version = sqlx::query_scalar("SELECT version FROM stream WHERE team = $1 AND stream = $2")
+            .bind(team.0)
+            .bind(stream.to_string())
+            .fetch_optional(&self.file.readers)
+            .await?;
+        Ok(version.unwrap_or(0))
+    }
+
+    async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError> {
+        let mut connection = self.file.readers.acquire().await?;
+        known_ids(&mut connection, event_ids).await
+    }
+}
+
+async fn known_ids(
+    connection: &mut sqlx::SqliteConnection,
+    event_ids: &[Uuid],
+) -> Result<HashMap<Uuid, Position>, LedgerError> {
+    let mut known = HashMap::new();
+    for chunk in event_ids.chunks(NAMES_PER_STATEMENT) {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT event_id, position FROM event WHERE event_id IN (");
+        let mut ids = query.separated(", ");
+        for id in chunk {
+            ids.push_bind(*id);
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            known.insert(row.try_get(0)?, Position(row.try_get(1)?));
+        }
+    }
+    Ok(known)
+}
+
+struct SqliteAppend {
+    tx: Transaction<'static, Sqlite>,
+    head: Head,
+}
+
+#[async_trait]
+impl AppendTx for SqliteAppend {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    async fn look_up(&mut self, streams: &[(TeamId, StreamId)], event_ids: &[Uuid]) -> Result<LookUp, LedgerError> {
+        let mut versions = HashMap::new();
+        for chunk in streams.chunks(NAMES_PER_STATEMENT) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT team, stream, version FROM stream WHERE ");
+            query.push("(team, stream) IN (");
+            query.push_values(chunk, |mut row, (team, stream)| {
+                row.push_bind(team.0).push_bind(stream.to_string());
+            });
+            query.push(")");
+            for row in query.build().fetch_all(&mut *self.tx).await? {
+                let name: String = row.try_get(1)?;
+                let stream = name.parse().map_err(|_| LedgerError::Corrupt {
+                    position: self.head.position.0,
+                    column: "stream",
+                    value: name,
+                })?;
+                versions.insert((TeamId(row.try_get(0)?), stream), row.try_get(2)?);
+            }
+        }
+        Ok(LookUp { versions, known: known_ids(&mut self.tx, event_ids).await? })
+    }
+
+    async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError> {
+        for chunk in events.chunks(EVENTS_PER_STATEMENT) {
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO event (");
+            insert.push(COLUMNS).push(") ");
+            insert.push_values(chunk, |mut row, event| {
+                row.push_bind(event.position.0)
+                    .push_bind(event.team.0)
+                    .push_bind(event.stream.to_string())
+                    .push_bind(event.stream_version)
+                    .push_bind(event.event_id)
+                    .push_bind(event.event_type.clone())
+                    .push_bind(i64::from(event.schema_version))
+                    .push_bind(event.occurred_at.as_microsecond())
+                    .push_bind(event.recorded_at.as_microsecond())
+                    .push_bind(event.provenance.causation)
+                    .push_bind(event.provenance.correlation)
+                    .push_bind(event.provenance.actor.clone())
+                    .push_bind(event.payload.clone())
+                    .push_bind(event.leaf_hash.to_vec());
+            });
+            insert.build().execute(&mut *self.tx).await?;
+        }
+        for chunk in stream_ends(events).chunks(EVENTS_PER_STATEMENT) {
+            let mut upsert = QueryBuilder::<Sqlite>::new("INSERT INTO stream (team, stream, version, position) ");
+            upsert.push_values(chunk, |mut row, event| {
+                row.push_bind(event.team.0)
+                    .push_bind(event.stream.to_string())
+                    .push_bind(event.stream_version)
+                    .push_bind(event.position.0);
+            });
+            upsert.push(
+                " ON CONFLICT (team, stream) DO UPDATE SET version = excluded.version, position = excluded.position",
+            );
+            upsert.build().execute(&mut *self.tx).await?;
+        }
+        sqlx::query("UPDATE ledger_head SET position = $1, recorded_at = $2, frontier = $3 WHERE id = 1")
+            .bind(head.position.0)
+            .bind(head.recorded_at.as_microsecond())
+            .bind(head.frontier.to_bytes())
+            .execute(&mut *self.tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), LedgerError> {
+        // A COMMIT that fails on SQLite was not done: the file is local and the transaction is still ours.
+        Ok(self.tx.commit().await?)
+    }
+}

@@ -1,0 +1,140 @@
+//! Where views are stored: `views.db` on SQLite, the schema `views` on PostgreSQL, behind one plain layer.
+//!
+//! The same SQL text with `$1` placeholders runs on both. Every build of a view has a table of its own, named
+//! after the build's version; queries say `{table}` and get the table that serves now.
+
+mod failure;
+mod open;
+mod postgres;
+mod sqlite;
+mod tx;
+mod value;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use keyledger_events::store::SqliteFile;
+use sqlx::PgPool;
+
+pub use open::OpenError;
+pub use tx::ViewTx;
+pub use value::{ColumnError, Row, Value};
+
+pub(crate) use failure::{is_missing_table, is_refused_data};
+
+use crate::bookkeeping;
+use crate::error::QueryError;
+
+/// The store of all views. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct ViewStore {
+    engine: Engine,
+    /// The version of each view that serves, as last read. Rebuilds in other processes change it.
+    serving: Arc<RwLock<HashMap<String, i64>>>,
+}
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Sqlite(SqliteFile),
+    Postgres(PgPool),
+}
+
+/// The qualified name of a table of views.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    schema: &'static str,
+    name: String,
+}
+
+impl TableName {
+    pub(crate) fn of(postgres: bool, view: &str, version: i64) -> Self {
+        Self { schema: schema(postgres), name: format!("{view}_v{version}") }
+    }
+
+    /// The name of one of its indexes, which live in the table's schema.
+    pub(crate) fn index(&self, index: &str) -> String {
+        format!("{}_{index}", self.name)
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.schema, self.name)
+    }
+}
+
+fn schema(postgres: bool) -> &'static str {
+    if postgres { "views." } else { "" }
+}
+
+impl ViewStore {
+    fn new(engine: Engine) -> Self {
+        Self { engine, serving: Arc::default() }
+    }
+
+    /// Begins a transaction: on SQLite with the write lock.
+    pub(crate) async fn begin(&self) -> Result<ViewTx, sqlx::Error> {
+        match &self.engine {
+            Engine::Sqlite(file) => ViewTx::begin_sqlite(&file.writer).await,
+            Engine::Postgres(pool) => ViewTx::begin_postgres(pool).await,
+        }
+    }
+
+    /// Runs a query outside any transaction.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn fetch(&self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        match &self.engine {
+            Engine::Sqlite(file) => sqlite::fetch(&file.readers, sql, args).await,
+            Engine::Postgres(pool) => postgres::fetch(pool, sql, args).await,
+        }
+    }
+
+    /// Whether this is PostgreSQL.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// Runs a query over the serving table of `view`, which it calls `{table}`. A rebuild elsewhere may have
+    /// dropped the table that we knew; then the bookkeeping names its successor.
+    pub(crate) async fn query(&self, view: &'static str, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, QueryError> {
+        let table = self.serving_table(view).await?;
+        match self.fetch(sql.replace("{table}", &table.to_string()), args.clone()).await {
+            Err(error) if is_missing_table(&error) => {
+                self.refresh_serving().await?;
+                let table = self.serving_table(view).await?;
+                Ok(self.fetch(sql.replace("{table}", &table.to_string()), args).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn serving_table(&self, view: &'static str) -> Result<TableName, QueryError> {
+        if self.serving_version(view).is_none() {
+            self.refresh_serving().await?;
+        }
+        let version = self.serving_version(view).ok_or(QueryError::NotReady { view })?;
+        Ok(TableName::of(self.is_postgres(), view, version))
+    }
+
+    fn serving_version(&self, view: &str) -> Option<i64> {
+        self.serving.read().unwrap_or_else(PoisonError::into_inner).get(view).copied()
+    }
+
+    async fn refresh_serving(&self) -> Result<(), QueryError> {
+        let builds = bookkeeping::read(self).await?;
+        self.note_serving(&builds);
+        Ok(())
+    }
+
+    /// Remembers which versions serve, from bookkeeping that was just read.
+    pub(crate) fn note_serving(&self, builds: &[bookkeeping::Build]) {
+        let versions = bookkeeping::serving_versions(builds);
+        let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
+        if *serving != versions {
+            *serving = versions;
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A transaction over the views: rows and checkpoints change together or not at all.
+
+use sqlx::{AssertSqlSafe, Executor as _, Postgres, Sqlite, Transaction};
+
+use super::value::{Row, Value};
+use super::{TableName, postgres, sqlite};
+
+/// Views can be computed again, so their commits need not wait for the disk; consistency is not at stake, for a
+/// lost commit takes its checkpoint along.
+const POSTGRES_NOT_DURABLE: &str = "SET LOCAL synchronous_commit TO OFF";
+
+/// An open transaction. Dropping it rolls back.
+pub struct ViewTx(Kind);
+
+enum Kind {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl ViewTx {
+    pub(super) async fn begin_sqlite(pool: &sqlx::SqlitePool) -> Result<Self, sqlx::Error> {
+        Ok(Self(Kind::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)))
+    }
+
+    pub(super) async fn begin_postgres(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
+        let mut tx = pool.begin_with("BEGIN").await?;
+        (&mut *tx).execute(POSTGRES_NOT_DURABLE).await?;
+        Ok(Self(Kind::Postgres(tx)))
+    }
+
+    /// Whether this is PostgreSQL, for the few statements that have two texts.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.0, Kind::Postgres(_))
+    }
+
+    /// The table of a build of a view.
+    pub(crate) fn table(&self, view: &str, version: i64) -> TableName {
+        TableName::of(self.is_postgres(), view, version)
+    }
+
+    /// Runs a statement and tells how many rows it changed.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn execute(&mut self, sql: String, args: Vec<Value>) -> Result<u64, sqlx::Error> {
+        match &mut self.0 {
+            Kind::Sqlite(tx) => sqlite::execute(&mut **tx, sql, args).await,
+            Kind::Postgres(tx) => postgres::execute(&mut **tx, sql, args).await,
+        }
+    }
+
+    /// Runs a query.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn fetch(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        match &mut self.0 {
+            Kind::Sqlite(tx) => sqlite::fetch(&mut **tx, sql, args).await,
+            Kind::Postgres(tx) => postgres::fetch(&mut **tx, sql, args).await,
+        }
+    }
+
+    /// Runs statements without arguments and without keeping them prepared.
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        match &mut self.0 {
+            Kind::Sqlite(tx) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
+            Kind::Postgres(tx) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
+        }
+    }
+
+    /// Marks a point to come back to when a view fails.
+    pub(crate) async fn savepoint(&mut self) -> Result<(), sqlx::Error> {
+        self.run("SAVEPOINT one_view").await
+    }
+
+    /// Keeps what was done since the savepoint.
+    pub(crate) async fn release(&mut self) -> Result<(), sqlx::Error> {
+        self.run("RELEASE SAVEPOINT one_view").await
+    }
+
+    /// Undoes what was done since the savepoint.
+    pub(crate) async fn roll_back_to_savepoint(&mut self) -> Result<(), sqlx::Error> {
+        self.run("ROLLBACK TO SAVEPOINT one_view").await?;
+        self.release().await
+    }
+
+    /// Ends the transaction.
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self.0 {
+            Kind::Sqlite(tx) => tx.commit().await,
+            Kind::Postgres(tx) => tx.commit().await,
+        }
+    }
+}

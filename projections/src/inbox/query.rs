@@ -1,0 +1,61 @@
+//! Reading the inbox.
+
+use keyledger_events::Timestamp;
+use keyledger_events::event::inbox::Provider;
+use uuid::Uuid;
+
+use super::{InboxEntry, InboxFold, Outcome};
+use crate::db::{Value, ViewStore};
+use crate::error::QueryError;
+use crate::fold::Fold as _;
+use crate::page::{Conditions, Page, list};
+use crate::team_views::{TeamViews, state};
+
+impl TeamViews<'_> {
+    /// A provider event by the id of its stream.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn inbox_entry(&self, id: Uuid) -> Result<Option<InboxEntry>, QueryError> {
+        self.document::<InboxFold>(id).await
+    }
+
+    /// A provider event by the provider's id.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn inbox_by_provider_event(
+        &self,
+        provider: Provider,
+        provider_event_id: &str,
+    ) -> Result<Option<InboxEntry>, QueryError> {
+        let sql = "SELECT doc FROM {table} WHERE team = $1 AND provider = $2 AND provider_event_id = $3";
+        let args = vec![self.team.into(), Value::text(provider.as_str()), Value::text(provider_event_id)];
+        let rows = self.views.query(InboxFold::NAME, sql, args).await?;
+        rows.first().map(state::<InboxFold>).transpose()
+    }
+
+    /// Provider events, newest first. No outcome means all of them.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn inbox(&self, outcomes: &[Outcome], page: Page) -> Result<Vec<InboxEntry>, QueryError> {
+        let conditions = Conditions::default()
+            .equal("team", self.team)
+            .one_of("outcome", outcomes.iter().map(|outcome| outcome.as_str()));
+        list(self.views, InboxFold::NAME, "received_position", conditions, page, state::<InboxFold>).await
+    }
+}
+
+impl ViewStore {
+    /// The provider events of all teams that wait to be interpreted at `now`, in the order they came in.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn pending_inbox(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxEntry>, QueryError> {
+        let sql = "SELECT doc FROM {table} WHERE ready_at IS NOT NULL AND ready_at <= $1 \
+                   ORDER BY received_position LIMIT $2";
+        let rows = self.query(InboxFold::NAME, sql, vec![now.into(), i64::from(limit).into()]).await?;
+        rows.iter().map(state::<InboxFold>).collect()
+    }
+}

@@ -1,0 +1,55 @@
+//! What is known: views computed from keyledger's events.
+//!
+//! A view is a fold over events into the rows of one table. The [`runner::Runner`] reads each page of events once
+//! and applies it to every view, rows and checkpoint in one transaction; [`rebuild`] fills a view anew beside the
+//! serving one and switches. A view sees no clock, no network and no mailer: event in, rows out. So all of them
+//! may be thrown away, and are when they do not fit the ledger.
+//!
+//! Reading goes through [`TeamViews`], which is bound to one team; only lists of work to do
+//! ([`ViewStore::pending_inbox`], [`ViewStore::pending_deliveries`], [`ViewStore::due_expirations`]) cross teams.
+
+mod bookkeeping;
+pub mod customers;
+pub mod db;
+pub mod deliveries;
+mod digest;
+mod error;
+pub mod expirations;
+mod fold;
+pub mod inbox;
+pub mod license_keys;
+pub mod licenses;
+mod page;
+pub mod placeholders;
+pub mod products;
+mod projection;
+pub mod rebuild;
+pub mod runner;
+mod sealed_field;
+mod table;
+mod team_views;
+pub mod teams;
+pub mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use bookkeeping::{BuildStatus, Fault};
+pub use customers::Customer;
+pub use db::{OpenError, ViewStore};
+pub use deliveries::{Delivery, DeliveryState};
+pub use digest::Digest;
+pub use error::{ApplyError, QueryError};
+pub use expirations::Expiration;
+pub use fold::{Fold, Folded, Key, from_json, to_json};
+pub use inbox::{InboxEntry, Outcome};
+pub use licenses::{License, LicenseFilter, LicenseStatus};
+pub use page::Page;
+pub use products::Product;
+pub use projection::{Applied, Decoded, Projection};
+pub use rebuild::{Progress, RebuildError, Rebuilt, Verified};
+pub use runner::{CatchUpError, PassOutcome, Runner, RunnerError, RunnerStatus, ViewProgress, ViewReport};
+pub use sealed_field::SealedField;
+pub use table::{Column, Index, Table};
+pub use team_views::TeamViews;
+pub use teams::{ApiKey, Integration, Secret, TeamConfig};

@@ -1,0 +1,9 @@
+//! Licences: the state of each, by id and as lists.
+
+mod projection;
+mod query;
+mod state;
+
+pub use projection::LicensesFold;
+pub use query::LicenseFilter;
+pub use state::{License, LicenseStatus, awaits_activation, expires_at};

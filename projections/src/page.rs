@@ -1,0 +1,100 @@
+//! Pages of lists, newest first, by position: what is added meanwhile shifts nothing.
+
+use keyledger_events::Position;
+
+use crate::db::{Row, Value, ViewStore};
+use crate::error::QueryError;
+
+/// Rows of one query at most.
+const ROWS_PER_QUERY: u32 = 1_000;
+
+/// Which part of a list is wanted. The default is all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Only what came before this position.
+    pub before: Option<Position>,
+    /// This many at most.
+    pub limit: Option<u32>,
+}
+
+/// Conditions of a list's query and their arguments, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Conditions {
+    sql: Vec<String>,
+    args: Vec<Value>,
+}
+
+impl Conditions {
+    /// `column = value`.
+    pub(crate) fn equal(mut self, column: &str, value: impl Into<Value>) -> Self {
+        self.args.push(value.into());
+        self.sql.push(format!("{column} = ${}", self.args.len()));
+        self
+    }
+
+    /// `column = value`, where there is a value.
+    pub(crate) fn equal_if(self, column: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.equal(column, value),
+            None => self,
+        }
+    }
+
+    /// `column` is one of `words`; without words anything is right.
+    pub(crate) fn one_of<'a>(mut self, column: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut places = Vec::new();
+        for word in words {
+            self.args.push(Value::text(word));
+            places.push(format!("${}", self.args.len()));
+        }
+        if !places.is_empty() {
+            self.sql.push(format!("{column} IN ({})", places.join(", ")));
+        }
+        self
+    }
+
+    fn below(mut self, column: &str, position: Option<Position>) -> Self {
+        if let Some(position) = position {
+            self.args.push(position.into());
+            self.sql.push(format!("{column} < ${}", self.args.len()));
+        }
+        self
+    }
+}
+
+/// Documents of a list, newest first, in as many queries as it takes. `select` yields the document and its
+/// position; rows are ordered by `position_column`.
+pub(crate) async fn list<T>(
+    views: &ViewStore,
+    view: &'static str,
+    position_column: &str,
+    conditions: Conditions,
+    page: Page,
+    decode: impl Fn(&Row) -> Result<T, QueryError>,
+) -> Result<Vec<T>, QueryError> {
+    let mut found = Vec::new();
+    let mut before = page.before;
+    loop {
+        let wanted = page.limit.map_or(ROWS_PER_QUERY, |limit| limit.saturating_sub(count(&found)).min(ROWS_PER_QUERY));
+        if wanted == 0 {
+            return Ok(found);
+        }
+        let Conditions { sql, args } = conditions.clone().below(position_column, before);
+        let sql = format!(
+            "SELECT doc, {position_column} FROM {{table}} WHERE {} ORDER BY {position_column} DESC LIMIT {wanted}",
+            sql.join(" AND ")
+        );
+        let rows = views.query(view, &sql, args).await?;
+        for row in &rows {
+            found.push(decode(row)?);
+        }
+        match rows.last() {
+            Some(last) if count(&rows) == wanted => before = Some(Position(last.int(1)?)),
+            _ => return Ok(found),
+        }
+    }
+}
+
+fn count<T>(items: &[T]) -> u32 {
+    u32::try_from(items.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,126 @@
+//! Filling a build that does not serve yet, batch by batch.
+
+use keyledger_events::{Position, RecordedEvent, SharedLedger};
+
+use super::progress::{Meter, Progress};
+use super::{Rebuild, RebuildError};
+use crate::bookkeeping::{self, Build, BuildStatus};
+use crate::db::ViewTx;
+use crate::error::QueryError;
+use crate::runner::{Batch, RunnerError, apply};
+
+/// Events of a batch. The larger it is, the more events meet in one row that is written once; between batches the
+/// write lock is free for others.
+const BATCH_EVENTS: usize = 8_000;
+/// Events read at once.
+const PAGE_EVENTS: u32 = 1_000;
+
+/// How far to fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// The ledger's end.
+    Head,
+    /// Where the serving build is.
+    Serving,
+}
+
+impl Rebuild<'_> {
+    /// Fills until what is missing is less than a batch.
+    pub(super) async fn fill<F>(&mut self, goal: Goal, meter: &mut Meter<'_, F>) -> Result<(), RebuildError>
+    where
+        F: FnMut(Progress) + Send,
+    {
+        let ledger = self.runner.inner.ledger.clone();
+        let mut to = self.goal(goal).await?;
+        let mut events = read(&ledger, self.build.position, to).await?;
+        while let Some(last) = events.last().map(|event| event.position) {
+            let last_batch = events.len() < BATCH_EVENTS;
+            // The next batch is read while this one is written.
+            let (next, written) = tokio::join!(read(&ledger, last, to), self.write(events));
+            written?;
+            events = next?;
+            meter.tell(self.build.position, to);
+            if last_batch {
+                return Ok(());
+            }
+            to = self.goal(goal).await?;
+        }
+        Ok(())
+    }
+
+    /// One batch, in a transaction of its own.
+    async fn write(&mut self, events: Vec<RecordedEvent>) -> Result<(), RebuildError> {
+        let mut tx = self.runner.inner.views.begin().await?;
+        self.hold(&mut tx).await?;
+        self.apply(&mut tx, events).await?;
+        bookkeeping::save(&mut tx, std::slice::from_ref(&self.build), self.runner.inner.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn goal(&self, goal: Goal) -> Result<Position, RebuildError> {
+        match goal {
+            Goal::Head => Ok(self.runner.inner.ledger.head().await.map_err(RunnerError::from)?.position),
+            Goal::Serving => {
+                let builds = bookkeeping::read(&self.runner.inner.views).await?;
+                Ok(self.serving(&builds)?.position)
+            }
+        }
+    }
+
+    /// The build that serves, of those given.
+    pub(super) fn serving<'b>(&self, builds: &'b [Build]) -> Result<&'b Build, QueryError> {
+        let (name, code_version) = (self.projection.name(), self.projection.version());
+        let serving = builds.iter().find(|build| build.serves(name, code_version));
+        serving.ok_or(QueryError::NotReady { view: name })
+    }
+
+    /// Takes the build's row. Without it somebody else began a later rebuild.
+    async fn hold(&self, tx: &mut ViewTx) -> Result<(), RebuildError> {
+        let builds = bookkeeping::lock_build(tx, &self.build).await?;
+        let ours =
+            builds.iter().any(|build| build.status == BuildStatus::Building && build.position == self.build.position);
+        if ours { Ok(()) } else { Err(RebuildError::TakenOver(self.build.name.clone())) }
+    }
+
+    /// Applies events to the build's table and moves its checkpoint.
+    pub(super) async fn apply(&mut self, tx: &mut ViewTx, events: Vec<RecordedEvent>) -> Result<(), RebuildError> {
+        let batch = Batch::decode(events, std::slice::from_ref(self.projection));
+        let Some((last, leaf)) = batch.last() else { return Ok(()) };
+        if let Some(stop) = batch.stop(self.projection.as_ref(), self.build.position) {
+            return Err(self.refused(stop.fault.position, stop.fault.message.clone()));
+        }
+        let table = tx.table(&self.build.name, self.build.version);
+        let decoded = batch.concerning(self.projection.as_ref(), self.build.position, last);
+        let applied = apply(tx, self.projection.as_ref(), &table, &decoded).await?;
+        let applied = applied.map_err(|fault| self.refused(fault.position, fault.message))?;
+        self.build.advance(last, leaf, applied.changed);
+        Ok(())
+    }
+
+    /// Applies everything up to `to` within the transaction.
+    pub(super) async fn apply_up_to(&mut self, tx: &mut ViewTx, to: Position) -> Result<(), RebuildError> {
+        loop {
+            let events = read(&self.runner.inner.ledger, self.build.position, to).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.apply(tx, events).await?;
+        }
+    }
+
+    fn refused(&self, position: Position, message: String) -> RebuildError {
+        RebuildError::Event { view: self.build.name.clone(), position, message }
+    }
+}
+
+/// The events after `after` and up to `to`, at most a batch of them.
+async fn read(ledger: &SharedLedger, mut after: Position, to: Position) -> Result<Vec<RecordedEvent>, RebuildError> {
+    let mut events: Vec<RecordedEvent> = Vec::new();
+    while after < to && events.len() < BATCH_EVENTS {
+        let page = ledger.read(after, PAGE_EVENTS).await.map_err(RunnerError::from)?;
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        events.extend(page.into_iter().filter(|event| event.position <= to));
+    }
+    Ok(events)
+}

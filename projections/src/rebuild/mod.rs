@@ -1,0 +1,222 @@
+//! Rebuilding a view while it serves (blue/green).
+//!
+//! The next build fills a table of its own from position 1, in large batches, while the serving build is read and
+//! kept up as ever. Then one transaction stops both, applies what is missing and switches. The build that served
+//! is kept for switching back; older ones go. A rebuild that dies leaves the serving build alone; what it filled is
+//! dropped by the next one.
+
+mod fill;
+mod progress;
+mod switch;
+
+use std::sync::Arc;
+
+use keyledger_events::Position;
+use serde::Serialize;
+
+use crate::bookkeeping::{self, Build, BuildStatus};
+use crate::digest::Digest;
+use crate::error::QueryError;
+use crate::projection::Projection;
+use crate::runner::{Runner, RunnerError};
+
+pub use progress::Progress;
+
+use fill::Goal;
+use progress::Meter;
+
+/// Why a view was not rebuilt. The build that serves is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no such view.
+    #[error("there is no view `{0}`; `keyledger projections list` shows them")]
+    Unknown(String),
+    /// The view has no answer to an event.
+    #[error("view `{view}` cannot be rebuilt: the event at position {position} cannot be applied: {message}")]
+    Event {
+        /// The view.
+        view: String,
+        /// The event.
+        position: Position,
+        /// Why.
+        message: String,
+    },
+    /// Another rebuild of the same view began later.
+    #[error("another rebuild of view `{0}` took over")]
+    TakenOver(String),
+    /// There is nothing to go back to.
+    #[error("view `{0}` has no earlier build to switch back to")]
+    NoEarlierBuild(String),
+    /// The databases could not be reached.
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
+}
+
+impl From<QueryError> for RebuildError {
+    fn from(error: QueryError) -> Self {
+        Self::Runner(error.into())
+    }
+}
+
+impl From<sqlx::Error> for RebuildError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Runner(error.into())
+    }
+}
+
+/// A view that was rebuilt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rebuilt {
+    /// The view.
+    pub name: String,
+    /// The build that serves now.
+    pub version: i64,
+    /// How far it is.
+    pub position: Position,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A view compared with a fresh one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verified {
+    /// The view.
+    pub name: String,
+    /// The position that both were compared at.
+    pub position: Position,
+    /// Of the build that serves.
+    pub serving: Digest,
+    /// Of the fresh one.
+    pub fresh: Digest,
+}
+
+impl Verified {
+    /// Whether the serving rows are what the ledger says.
+    pub fn matches(&self) -> bool {
+        self.serving == self.fresh
+    }
+}
+
+/// A rebuild at work.
+struct Rebuild<'a> {
+    runner: &'a Runner,
+    projection: &'a Arc<dyn Projection>,
+    build: Build,
+}
+
+impl Runner {
+    /// Computes a view anew beside the serving one, and switches to it.
+    ///
+    /// # Errors
+    /// When the view is unknown, has no answer to an event, or the databases cannot be reached.
+    pub async fn rebuild(
+        &self,
+        name: &str,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<Rebuilt, RebuildError> {
+        let mut rebuild = Rebuild::begin(self, name).await?;
+        let result = rebuild.run(&mut progress).await;
+        rebuild.clean_up_after(result).await
+    }
+
+    /// Computes a view anew, compares it with the serving one at the same position, and drops it again.
+    ///
+    /// # Errors
+    /// As [`Runner::rebuild`].
+    pub async fn verify(
+        &self,
+        name: &str,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<Verified, RebuildError> {
+        let mut rebuild = Rebuild::begin(self, name).await?;
+        let result = rebuild.compare(&mut progress).await;
+        rebuild.clean_up_after(result).await
+    }
+
+    /// Goes back to the build that served before the last rebuild, after bringing it up to date.
+    ///
+    /// # Errors
+    /// When there is none, or as [`Runner::rebuild`].
+    pub async fn switch_back(
+        &self,
+        name: &str,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<Rebuilt, RebuildError> {
+        let mut rebuild = Rebuild::resume_retired(self, name).await?;
+        rebuild.run(&mut progress).await
+    }
+}
+
+impl<'a> Rebuild<'a> {
+    async fn begin(runner: &'a Runner, name: &str) -> Result<Self, RebuildError> {
+        let projection = runner.projection(name)?;
+        // Makes the serving build first, where there is none.
+        runner.list().await?;
+        let mut tx = runner.inner.views.begin().await?;
+        let builds = bookkeeping::lock_all(&mut tx).await?;
+        for left in builds.iter().filter(|build| build.name == name && build.status == BuildStatus::Building) {
+            bookkeeping::drop_build(&mut tx, left).await?;
+        }
+        let build = runner.inner.begin_build(&mut tx, projection, &builds, BuildStatus::Building).await?;
+        tx.commit().await?;
+        Ok(Self { runner, projection, build })
+    }
+
+    async fn resume_retired(runner: &'a Runner, name: &str) -> Result<Self, RebuildError> {
+        let projection = runner.projection(name)?;
+        let mut tx = runner.inner.views.begin().await?;
+        let builds = bookkeeping::lock_all(&mut tx).await?;
+        let retired = builds.into_iter().rfind(|build| {
+            let ours = build.name == name && build.code_version == i64::from(projection.version());
+            ours && build.status == BuildStatus::Retired
+        });
+        let mut build = retired.ok_or_else(|| RebuildError::NoEarlierBuild(name.to_owned()))?;
+        build.status = BuildStatus::Building;
+        bookkeeping::save(&mut tx, std::slice::from_ref(&build), runner.inner.clock.now()).await?;
+        tx.commit().await?;
+        Ok(Self { runner, projection, build })
+    }
+
+    async fn run(&mut self, progress: &mut (impl FnMut(Progress) + Send)) -> Result<Rebuilt, RebuildError> {
+        let fresh = self.build.position == Position::START;
+        let mut meter = Meter::begin(self.build.position, progress);
+        self.fill(Goal::Head, &mut meter).await?;
+        if fresh {
+            self.create_indexes().await?;
+            self.fill(Goal::Head, &mut meter).await?;
+        }
+        self.switch().await?;
+        let seconds = meter.finish(self.build.position);
+        Ok(Rebuilt {
+            name: self.build.name.clone(),
+            version: self.build.version,
+            position: self.build.position,
+            seconds,
+        })
+    }
+
+    async fn compare(&mut self, progress: &mut (impl FnMut(Progress) + Send)) -> Result<Verified, RebuildError> {
+        let mut meter = Meter::begin(self.build.position, progress);
+        self.fill(Goal::Serving, &mut meter).await?;
+        let verified = self.digests().await?;
+        meter.finish(self.build.position);
+        Ok(verified)
+    }
+
+    /// Drops the table of a rebuild that failed, as far as the database lets us; the next rebuild does it otherwise.
+    async fn clean_up_after<T>(self, result: Result<T, RebuildError>) -> Result<T, RebuildError> {
+        if result.is_err()
+            && let Err(error) = self.drop_unfinished().await
+        {
+            tracing::warn!(view = self.build.name, %error, "a half-built view stays until the next rebuild");
+        }
+        result
+    }
+}
+
+impl Runner {
+    fn projection(&self, name: &str) -> Result<&Arc<dyn Projection>, RebuildError> {
+        let found = self.inner.projections.iter().find(|projection| projection.name() == name);
+        found.ok_or_else(|| RebuildError::Unknown(name.to_owned()))
+    }
+}

@@ -1,0 +1,146 @@
+//! Making the views that this release lacks, and throwing away those that do not fit the ledger.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use keyledger_events::Position;
+use keyledger_events::merkle::Hash;
+
+use super::{Inner, RunnerError};
+use crate::bookkeeping::{self, Build, BuildStatus};
+use crate::db::ViewTx;
+use crate::error::QueryError;
+use crate::projection::Projection;
+
+/// A build that nobody has filled for this long was left behind by a process that died, in seconds. Making the
+/// indexes of a large table takes its time.
+const ABANDONED_AFTER_SECONDS: i64 = 600;
+
+/// What is wrong with the bookkeeping.
+#[derive(Debug, Default)]
+struct Findings {
+    /// Builds that follow another ledger than ours.
+    misfits: Vec<Build>,
+    /// Views that stand still: this start may know better.
+    faulted: bool,
+    /// Half-filled tables that nobody will finish.
+    abandoned: bool,
+    /// Views of this release that no build serves.
+    missing: bool,
+}
+
+impl Findings {
+    fn none(&self) -> bool {
+        self.misfits.is_empty() && !self.faulted && !self.abandoned && !self.missing
+    }
+}
+
+impl Inner {
+    /// Once per process, before the first pass.
+    pub(super) async fn ensure_once(&self) -> Result<(), RunnerError> {
+        if !self.ensured.load(Ordering::SeqCst) {
+            self.ensure().await?;
+            self.ensured.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    async fn ensure(&self) -> Result<(), RunnerError> {
+        // The ledger is compared before the transaction begins, which must not wait for anything outside.
+        let findings = self.examine(&bookkeeping::read(&self.views).await?).await?;
+        if findings.none() {
+            return Ok(());
+        }
+        let mut tx = self.views.begin().await?;
+        let mut builds = bookkeeping::lock_all(&mut tx).await?;
+        for misfit in &findings.misfits {
+            if builds.contains(misfit) {
+                tracing::warn!(view = misfit.name, "a view does not fit the ledger and is computed again");
+                bookkeeping::drop_build(&mut tx, misfit).await?;
+                builds.retain(|build| build != misfit);
+            }
+        }
+        for build in builds.iter().filter(|build| self.is_abandoned(build)) {
+            bookkeeping::drop_build(&mut tx, build).await?;
+        }
+        self.retry_faulted(&mut tx, &builds).await?;
+        for projection in &self.projections {
+            if !builds.iter().any(|build| build.serves(projection.name(), projection.version())) {
+                self.begin_build(&mut tx, projection, &builds, BuildStatus::Live).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn examine(&self, builds: &[Build]) -> Result<Findings, RunnerError> {
+        let mut findings =
+            Findings { abandoned: builds.iter().any(|build| self.is_abandoned(build)), ..Findings::default() };
+        let mut leaves = HashMap::new();
+        for build in builds.iter().filter(|build| build.status.serves()) {
+            let leaf = match leaves.entry(build.position) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(self.leaf_at(build.position).await?),
+            };
+            if leaf != build.leaf_hash {
+                findings.misfits.push(build.clone());
+            }
+            findings.faulted |= build.status == BuildStatus::Faulted;
+        }
+        findings.missing = self
+            .projections
+            .iter()
+            .any(|projection| !builds.iter().any(|build| build.serves(projection.name(), projection.version())));
+        Ok(findings)
+    }
+
+    async fn leaf_at(&self, position: Position) -> Result<Option<Hash>, RunnerError> {
+        if position == Position::START {
+            return Ok(None);
+        }
+        let found = self.ledger.read(Position(position.0 - 1), 1).await?;
+        // A ledger that ends before the position must not look like one that has not begun.
+        let missing = [0; 32];
+        let leaf = found.first().filter(|event| event.position == position).map(|event| event.leaf_hash);
+        Ok(Some(leaf.unwrap_or(missing)))
+    }
+
+    fn is_abandoned(&self, build: &Build) -> bool {
+        let idle_microseconds = self.clock.now().as_microsecond().saturating_sub(build.updated_at);
+        build.status == BuildStatus::Building && idle_microseconds > ABANDONED_AFTER_SECONDS * 1_000_000
+    }
+
+    /// What stopped a view may be mended in this release; otherwise it stops again at once.
+    async fn retry_faulted(&self, tx: &mut ViewTx, builds: &[Build]) -> Result<(), QueryError> {
+        let ours =
+            builds.iter().filter(|build| build.status == BuildStatus::Faulted && self.projection_of(build).is_some());
+        let retried: Vec<Build> =
+            ours.map(|build| Build { status: BuildStatus::Live, fault: None, ..build.clone() }).collect();
+        bookkeeping::save(tx, &retried, self.clock.now()).await
+    }
+
+    /// Makes an empty table for the next build of a view. A build beside the serving one gets its indexes when it
+    /// is filled, which is faster.
+    pub(crate) async fn begin_build(
+        &self,
+        tx: &mut ViewTx,
+        projection: &Arc<dyn Projection>,
+        builds: &[Build],
+        status: BuildStatus,
+    ) -> Result<Build, QueryError> {
+        let version = bookkeeping::next_version(builds, projection.name());
+        let build = Build::new(projection.name(), version, projection.version(), status);
+        let table = tx.table(&build.name, build.version);
+        let create = projection.table().create(tx.is_postgres(), &table);
+        tx.run(&create).await?;
+        if status == BuildStatus::Live {
+            for index in projection.table().create_indexes(&table) {
+                tx.run(&index).await?;
+            }
+        }
+        bookkeeping::save(tx, std::slice::from_ref(&build), self.clock.now()).await?;
+        Ok(build)
+    }
+}

@@ -1,0 +1,73 @@
+//! One pass over one page of events.
+
+use std::sync::PoisonError;
+
+use keyledger_events::Position;
+
+use super::advance::advance;
+use super::batch::Batch;
+use super::{Inner, PassOutcome, RunnerError};
+use crate::bookkeeping::{self, Build, BuildStatus, Fault};
+
+/// Events of a page.
+const PAGE_EVENTS: u32 = 1_000;
+
+impl Inner {
+    pub(super) async fn pass(&self) -> Result<PassOutcome, RunnerError> {
+        // Checkpoints first: the head, read later, is not before any of them.
+        let builds = bookkeeping::read(&self.views).await?;
+        let head = self.ledger.head().await?.position;
+        let Some(from) = self.behind(&builds, head).map(|build| build.position).min() else {
+            self.publish(head, &builds);
+            return Ok(PassOutcome { head, caught_up: true, contended: false });
+        };
+        let batch = Batch::decode(self.ledger.read(from, PAGE_EVENTS).await?, &self.projections);
+        self.note_stuck(&builds, &batch);
+
+        let mut tx = self.views.begin().await?;
+        let mut moved = Vec::new();
+        for build in bookkeeping::lock_live(&mut tx).await? {
+            if let Some(projection) = self.projection_of(&build) {
+                moved.extend(advance(&mut tx, projection.as_ref(), build, &batch).await?);
+            }
+        }
+        bookkeeping::save(&mut tx, &moved, self.clock.now()).await?;
+        tx.commit().await?;
+
+        // Where the views are now, whoever brought them there.
+        let builds = bookkeeping::read(&self.views).await?;
+        self.publish(head, &builds);
+        let caught_up = self.behind(&builds, head).next().is_none();
+        Ok(PassOutcome { head, caught_up, contended: moved.is_empty() && !caught_up })
+    }
+
+    /// The builds that this process can bring forward.
+    fn behind<'a>(&'a self, builds: &'a [Build], head: Position) -> impl Iterator<Item = &'a Build> {
+        builds.iter().filter(move |build| {
+            let live = build.status == BuildStatus::Live && self.projection_of(build).is_some();
+            live && build.position < head && self.stuck(build).is_none()
+        })
+    }
+
+    /// Remembers which views come to an event that only a newer release can read. The bookkeeping does not say so:
+    /// a node of that release may bring them further.
+    fn note_stuck(&self, builds: &[Build], batch: &Batch) {
+        let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        for build in builds.iter().filter(|build| build.status == BuildStatus::Live) {
+            let Some(projection) = self.projection_of(build) else { continue };
+            let stop = batch.stop(projection.as_ref(), build.position).filter(|stop| stop.newer);
+            let Some(fault) = stop.map(|stop| stop.fault.clone()) else { continue };
+            if stuck.get(&build.name) != Some(&fault) {
+                let (view, position, reason) = (&build.name, fault.position.0, &fault.message);
+                tracing::error!(view, position, reason, "a view stands still in this process");
+                stuck.insert(build.name.clone(), fault);
+            }
+        }
+    }
+
+    /// Why this process cannot bring a build further, if it is there.
+    pub(super) fn stuck(&self, build: &Build) -> Option<Fault> {
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        stuck.get(&build.name).filter(|fault| fault.position == build.position.next()).cloned()
+    }
+}

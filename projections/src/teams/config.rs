@@ -1,0 +1,118 @@
+//! What a team is: everything that verifying and interpreting need of it, loaded in one query.
+
+use std::collections::BTreeMap;
+
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::integration::SecretKind;
+use keyledger_events::event::team::ApiKeyScope;
+use keyledger_events::{Position, StreamId, TeamId, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::sealed_field::SealedField;
+
+/// How long past the paid period a subscription licence stays valid unless the team says otherwise, in seconds:
+/// Stripe finalises a renewal invoice about an hour after the period turns.
+pub const RENEWAL_GRACE_SECONDS: u32 = 10_800;
+
+/// A team.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TeamConfig {
+    /// Its id.
+    pub id: TeamId,
+    /// What buyers see in mails.
+    pub name: String,
+    /// Base64 of the PEM of its RSA public key.
+    pub public_key: String,
+    /// Its PKCS#8 private key; the field is [`TeamConfig::PRIVATE_KEY_FIELD`].
+    pub private_key: SealedField,
+    /// The paragraph that goes into every mail.
+    pub mail_message: Option<String>,
+    /// How long past the paid period a subscription licence stays valid, in seconds.
+    pub renewal_grace_seconds: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its place in the ledger; teams are listed by it.
+    pub created_position: Position,
+    /// The number of events in its stream.
+    pub version: i64,
+    /// Its provider connections, where anything was ever set.
+    pub integrations: BTreeMap<Provider, Integration>,
+    /// Its API keys.
+    pub api_keys: Vec<ApiKey>,
+}
+
+impl TeamConfig {
+    /// The field of TeamRegistered that holds the private key.
+    pub const PRIVATE_KEY_FIELD: &'static str = "private_key";
+
+    /// The connection to a provider; `None` when nothing was ever set.
+    pub fn integration(&self, provider: Provider) -> Option<&Integration> {
+        self.integrations.get(&provider)
+    }
+}
+
+/// A provider's connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Integration {
+    /// Whose connection.
+    pub provider: Provider,
+    /// Whether it is on. It is off until it is switched on.
+    pub enabled: bool,
+    /// The base URL of the provider's API; `None` is the provider's own.
+    pub api_base: Option<String>,
+    /// Its secrets, oldest first, retired ones among them.
+    pub secrets: Vec<Secret>,
+    /// Its stream.
+    pub stream: StreamId,
+    /// The number of events in its stream.
+    pub version: i64,
+}
+
+impl Integration {
+    /// The secrets for a purpose that are honoured.
+    pub fn secrets_in_force(&self, kind: SecretKind) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter().filter(move |secret| secret.kind == kind && !secret.retired)
+    }
+}
+
+/// A secret of a provider's connection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Its id.
+    pub secret_id: Uuid,
+    /// What it is for.
+    pub kind: SecretKind,
+    /// For API keys: live or test mode.
+    pub livemode: Option<bool>,
+    /// Its last characters.
+    pub hint: String,
+    /// Hex of its keyed fingerprint.
+    pub fingerprint: String,
+    /// The secret; the field is [`Secret::VALUE_FIELD`].
+    pub value: SealedField,
+    /// Whether it is no longer honoured.
+    pub retired: bool,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+impl Secret {
+    /// The field of SecretAdded that holds the secret.
+    pub const VALUE_FIELD: &'static str = "value";
+}
+
+/// An API key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Its id.
+    pub key_id: Uuid,
+    /// What it may do.
+    pub scope: ApiKeyScope,
+    /// Hex of the SHA-256 of the key.
+    pub sha256: String,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

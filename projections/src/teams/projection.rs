@@ -1,0 +1,142 @@
+//! Folds the events of a team and of its provider connections into one document.
+
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::integration::SecretAdded;
+use keyledger_events::event::team::{TeamRegistered, TeamUpdated};
+use keyledger_events::id::StreamKind;
+use keyledger_events::{Event, RecordedEvent};
+
+use super::config::{ApiKey, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig};
+use crate::db::Value;
+use crate::fold::{Fold, Key, from_json, to_json};
+use crate::sealed_field::SealedField;
+use crate::table::{Column, Table};
+
+/// The view `teams`.
+pub struct TeamsFold;
+
+impl Fold for TeamsFold {
+    const NAME: &'static str = "teams";
+    const VERSION: u32 = 1;
+    const TABLE: &'static Table = &Table {
+        columns: &[Column::bytes("team"), Column::int("created_position"), Column::text("doc")],
+        key_columns: 1,
+        indexes: &[],
+    };
+    const STREAMS: &'static [StreamKind] = &[StreamKind::Team, StreamKind::Integration];
+    type State = TeamConfig;
+
+    fn key(recorded: &RecordedEvent, _: &Event) -> Option<Key> {
+        Some(Key::Team(recorded.team))
+    }
+
+    /// Several streams share a team's row, and most of them begin after it.
+    fn begins(recorded: &RecordedEvent) -> bool {
+        recorded.stream.kind == StreamKind::Team && recorded.stream_version == 1
+    }
+
+    fn evolve(
+        state: Option<TeamConfig>,
+        recorded: &RecordedEvent,
+        event: &Event,
+    ) -> Result<Option<TeamConfig>, String> {
+        Ok(match (state, event) {
+            (None, Event::TeamRegistered(team)) => Some(registered(recorded, team)),
+            (None, _) => None,
+            (Some(mut team), event) => {
+                apply(&mut team, recorded, event);
+                Some(team)
+            }
+        })
+    }
+
+    fn encode(team: &TeamConfig) -> Result<Vec<Value>, String> {
+        Ok(vec![team.created_position.into(), to_json(team)?])
+    }
+
+    fn decode(stored: &Value) -> Result<TeamConfig, String> {
+        from_json(stored)
+    }
+}
+
+fn registered(recorded: &RecordedEvent, team: &TeamRegistered) -> TeamConfig {
+    TeamConfig {
+        id: recorded.team,
+        name: team.name.clone(),
+        public_key: team.public_key.clone(),
+        private_key: SealedField::new(&team.private_key, recorded.event_id),
+        mail_message: None,
+        renewal_grace_seconds: RENEWAL_GRACE_SECONDS,
+        created_at: recorded.recorded_at,
+        created_position: recorded.position,
+        version: recorded.stream_version,
+        integrations: [].into(),
+        api_keys: Vec::new(),
+    }
+}
+
+fn apply(team: &mut TeamConfig, recorded: &RecordedEvent, event: &Event) {
+    if recorded.stream.kind == StreamKind::Team {
+        team.version = recorded.stream_version;
+    }
+    match event {
+        Event::TeamUpdated(update) => updated(team, update),
+        Event::ApiKeyCreated(key) => team.api_keys.push(ApiKey {
+            key_id: key.key_id,
+            scope: key.scope,
+            sha256: key.sha256.clone(),
+            expires_at: key.expires_at,
+            created_at: recorded.recorded_at,
+        }),
+        Event::IntegrationEnabled(e) => integration(team, recorded, e.provider).enabled = true,
+        Event::IntegrationDisabled(e) => integration(team, recorded, e.provider).enabled = false,
+        Event::IntegrationUpdated(e) => integration(team, recorded, e.provider).api_base = e.api_base.clone(),
+        Event::SecretAdded(e) => integration(team, recorded, e.provider).secrets.push(secret(recorded, e)),
+        Event::SecretRetired(e) => {
+            let secrets = &mut integration(team, recorded, e.provider).secrets;
+            secrets
+                .iter_mut()
+                .filter(|secret| secret.secret_id == e.secret_id)
+                .for_each(|secret| secret.retired = true);
+        }
+        _ => {}
+    }
+}
+
+fn updated(team: &mut TeamConfig, update: &TeamUpdated) {
+    if let Some(name) = &update.name {
+        team.name = name.clone();
+    }
+    if let Some(message) = &update.mail_message {
+        team.mail_message = Some(message.clone()).filter(|message| !message.is_empty());
+    }
+    if let Some(seconds) = update.renewal_grace_seconds {
+        team.renewal_grace_seconds = seconds;
+    }
+}
+
+fn integration<'a>(team: &'a mut TeamConfig, recorded: &RecordedEvent, provider: Provider) -> &'a mut Integration {
+    let integration = team.integrations.entry(provider).or_insert_with(|| Integration {
+        provider,
+        enabled: false,
+        api_base: None,
+        secrets: Vec::new(),
+        stream: recorded.stream,
+        version: 0,
+    });
+    integration.version = recorded.stream_version;
+    integration
+}
+
+fn secret(recorded: &RecordedEvent, added: &SecretAdded) -> Secret {
+    Secret {
+        secret_id: added.secret_id,
+        kind: added.kind,
+        livemode: added.livemode,
+        hint: added.hint.clone(),
+        fingerprint: added.fingerprint.clone(),
+        value: SealedField::new(&added.value, recorded.event_id),
+        retired: false,
+        added_at: recorded.recorded_at,
+    }
+}

@@ -1,0 +1,192 @@
+//! Rebuilding beside the serving build, and what may happen meanwhile.
+
+use std::sync::Arc;
+
+use keyledger_events::Position;
+use keyledger_events::event::license::{LicenseExpired, LicenseSuspended};
+use keyledger_events::id::StreamKind;
+use tokio::sync::oneshot;
+
+use super::facts::{event, issued, mail_requested, noon_and, paid_until, received, stream, team, team_registered};
+use super::faults::product;
+use super::home::{Home, PATIENCE};
+use super::test_views::{Fragile, Weakness};
+use super::{TestResult, stories};
+use crate::bookkeeping::BuildStatus;
+use crate::rebuild::RebuildError;
+use crate::runner::Runner;
+use crate::view;
+
+stories!(
+    a_rebuild_while_events_come_in_gives_the_same_rows,
+    a_rebuild_that_is_killed_leaves_the_serving_build,
+    a_rebuild_mends_a_view_that_stood_still,
+    a_view_that_cannot_be_rebuilt_keeps_serving,
+    readers_elsewhere_follow_a_rebuild,
+    one_can_go_back_to_the_build_before,
+    a_row_changed_by_hand_is_found,
+);
+
+/// A little of everything, for one new team.
+async fn append_some(home: &Home, licenses: usize) -> TestResult {
+    let team = team();
+    let mut events = vec![team_registered(team, "some"), product("thing")];
+    for n in 0..licenses {
+        let license = stream(StreamKind::License);
+        events.push(received(team, stream(StreamKind::Inbox), &format!("evt_{n}")));
+        events.push(issued(team, license, paid_until(60)));
+        events.push(event(license, LicenseSuspended { reason: None }));
+        events.push(event(license, LicenseExpired { due_at: noon_and(60) }));
+        events.push(mail_requested(team, stream(StreamKind::Delivery), stream(StreamKind::Purchase)));
+    }
+    for chunk in events.chunks(2_000) {
+        home.append(team, chunk.to_vec()).await?;
+    }
+    Ok(())
+}
+
+async fn versions(runner: &Runner, name: &str) -> TestResult<Vec<(i64, BuildStatus)>> {
+    let reports = runner.list().await?;
+    Ok(reports.into_iter().filter(|report| report.name == name).map(|report| (report.version, report.status)).collect())
+}
+
+async fn a_rebuild_while_events_come_in_gives_the_same_rows(home: &Home) -> TestResult {
+    append_some(home, 1_700).await?;
+    let serving = home.runner();
+    home.catch_up(&serving).await?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let background = tokio::spawn({
+        let (runner, wake) = (serving.clone(), home.writer.commits());
+        async move { runner.run(wake, async { drop(stopped.await) }).await }
+    });
+    let rebuilder = Runner::new(home.ledger.clone(), home.views_elsewhere().await?, home.clock.clone());
+    let rebuilds = async {
+        for name in view::ALL {
+            let mut told = Vec::new();
+            rebuilder.rebuild(name, |progress| told.push(progress)).await?;
+            let first = told.first().ok_or("no progress was told")?;
+            assert_eq!(first.position, Position(8_000), "the first batch is a large one");
+            assert!(first.seconds_left.is_some());
+        }
+        TestResult::Ok(())
+    };
+    let appends = async {
+        for _ in 0..20 {
+            append_some(home, 3).await?;
+        }
+        TestResult::Ok(())
+    };
+    let (rebuilt, appended) = tokio::join!(rebuilds, appends);
+    rebuilt?;
+    appended?;
+    let head = home.ledger.head().await?.position;
+    serving.catch_up(head, &[], PATIENCE).await?;
+    for name in view::ALL {
+        assert_eq!(versions(&serving, name).await?, [(1, BuildStatus::Retired), (2, BuildStatus::Live)], "{name}");
+        let verified = rebuilder.verify(name, |_| {}).await?;
+        assert!(verified.matches(), "{verified:?}");
+        assert_eq!(verified.position, head);
+    }
+    assert!(rebuilder.digest(view::LICENSES, 2).await?.rows > 1_700);
+    drop(stop);
+    background.await?;
+    Ok(())
+}
+
+async fn a_rebuild_that_is_killed_leaves_the_serving_build(home: &Home) -> TestResult {
+    append_some(home, 1_700).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    let (reached, killed) = oneshot::channel::<()>();
+    let mut reached = Some(reached);
+    tokio::select! {
+        biased;
+        _ = killed => {}
+        rebuilt = runner.rebuild(view::LICENSES, move |_| drop(reached.take())) => {
+            rebuilt?;
+            return Err("the rebuild was not killed in time".into());
+        }
+    }
+    let left = versions(&runner, view::LICENSES).await?;
+    assert_eq!(left, [(1, BuildStatus::Live), (2, BuildStatus::Building)]);
+    append_some(home, 1).await?;
+    home.catch_up(&runner).await?;
+    let rebuilt = runner.rebuild(view::LICENSES, |_| {}).await?;
+    assert_eq!(rebuilt.version, 3, "numbers are not used twice");
+    assert_eq!(
+        versions(&runner, view::LICENSES).await?,
+        [(1, BuildStatus::Retired), (3, BuildStatus::Live)],
+        "the half-built one is gone"
+    );
+    assert!(runner.verify(view::LICENSES, |_| {}).await?.matches());
+    Ok(())
+}
+
+async fn a_rebuild_mends_a_view_that_stood_still(home: &Home) -> TestResult {
+    home.append(team(), vec![product("one"), product("poison"), product("three")]).await?;
+    let broken = home.runner_elsewhere(vec![Arc::new(Fragile(Weakness::NoAnswer))]).await?;
+    assert!(home.catch_up(&broken).await.is_err());
+    let mended = home.runner_elsewhere(vec![Arc::new(Fragile(Weakness::None))]).await?;
+    let rebuilt = mended.rebuild("fragile", |_| {}).await?;
+    assert_eq!((rebuilt.version, rebuilt.position), (2, Position(3)));
+    home.catch_up(&mended).await?;
+    Ok(())
+}
+
+async fn a_view_that_cannot_be_rebuilt_keeps_serving(home: &Home) -> TestResult {
+    let sound = home.runner_elsewhere(vec![Arc::new(Fragile(Weakness::None))]).await?;
+    home.append(team(), vec![product("one"), product("poison")]).await?;
+    home.catch_up(&sound).await?;
+    let broken = home.runner_elsewhere(vec![Arc::new(Fragile(Weakness::NoAnswer))]).await?;
+    let refused = broken.rebuild("fragile", |_| {}).await;
+    assert!(matches!(refused, Err(RebuildError::Event { position, .. }) if position == Position(2)), "{refused:?}");
+    assert_eq!(versions(&sound, "fragile").await?, [(1, BuildStatus::Live)]);
+    let unknown = broken.rebuild("nothing", |_| {}).await;
+    assert!(matches!(unknown, Err(RebuildError::Unknown(_))));
+    Ok(())
+}
+
+async fn readers_elsewhere_follow_a_rebuild(home: &Home) -> TestResult {
+    // Guards: a reader knows the table of build 1; two rebuilds later it is gone.
+    append_some(home, 1).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    let elsewhere = home.views_elsewhere().await?;
+    assert_eq!(elsewhere.teams().await?.len(), 1);
+    runner.rebuild(view::TEAMS, |_| {}).await?;
+    runner.rebuild(view::TEAMS, |_| {}).await?;
+    assert_eq!(versions(&runner, view::TEAMS).await?, [(2, BuildStatus::Retired), (3, BuildStatus::Live)]);
+    assert!(runner.digest(view::TEAMS, 1).await.is_err(), "the table of build 1 is gone");
+    assert_eq!(elsewhere.teams().await?.len(), 1);
+    Ok(())
+}
+
+async fn one_can_go_back_to_the_build_before(home: &Home) -> TestResult {
+    append_some(home, 2).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    let none = runner.switch_back(view::LICENSES, |_| {}).await;
+    assert!(matches!(none, Err(RebuildError::NoEarlierBuild(_))), "{none:?}");
+    runner.rebuild(view::LICENSES, |_| {}).await?;
+    append_some(home, 2).await?;
+    home.catch_up(&runner).await?;
+    runner.switch_back(view::LICENSES, |_| {}).await?;
+    assert_eq!(versions(&runner, view::LICENSES).await?, [(1, BuildStatus::Live), (2, BuildStatus::Retired)]);
+    assert!(runner.verify(view::LICENSES, |_| {}).await?.matches(), "it has what came while it was retired");
+    Ok(())
+}
+
+async fn a_row_changed_by_hand_is_found(home: &Home) -> TestResult {
+    append_some(home, 2).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    assert!(runner.verify(view::EXPIRATIONS, |_| {}).await?.matches());
+    let mut tx = home.views.begin().await?;
+    let table = tx.table(view::EXPIRATIONS, 1);
+    tx.execute(format!("UPDATE {table} SET due_at = 5"), vec![]).await?;
+    tx.commit().await?;
+    let verified = runner.verify(view::EXPIRATIONS, |_| {}).await?;
+    assert!(!verified.matches());
+    assert_eq!((verified.serving.rows, verified.fresh.rows), (2, 2));
+    Ok(())
+}

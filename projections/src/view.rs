@@ -1,0 +1,61 @@
+//! The list of all views.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use crate::customers::CustomersFold;
+use crate::deliveries::DeliveriesFold;
+use crate::expirations::ExpirationsFold;
+use crate::fold::{Fold, Folded};
+use crate::inbox::InboxFold;
+use crate::license_keys::LicenseKeysFold;
+use crate::licenses::LicensesFold;
+use crate::placeholders::PlaceholdersFold;
+use crate::products::ProductsFold;
+use crate::projection::Projection;
+use crate::teams::TeamsFold;
+
+/// Teams with their settings, integrations and API keys.
+pub const TEAMS: &str = TeamsFold::NAME;
+/// Products.
+pub const PRODUCTS: &str = ProductsFold::NAME;
+/// Buyers.
+pub const CUSTOMERS: &str = CustomersFold::NAME;
+/// Licences.
+pub const LICENSES: &str = LicensesFold::NAME;
+/// Licences by key.
+pub const LICENSE_KEYS: &str = LicenseKeysFold::NAME;
+/// Licences by marketplace product and buyer.
+pub const PLACEHOLDERS: &str = PlaceholdersFold::NAME;
+/// Licences that run out.
+pub const EXPIRATIONS: &str = ExpirationsFold::NAME;
+/// Provider events.
+pub const INBOX: &str = InboxFold::NAME;
+/// Mails.
+pub const DELIVERIES: &str = DeliveriesFold::NAME;
+
+/// The names of all views.
+pub const ALL: [&str; 9] =
+    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES];
+
+/// All views of this release.
+pub fn projections() -> Vec<Arc<dyn Projection>> {
+    vec![
+        Arc::new(Folded::<TeamsFold>::default()),
+        Arc::new(Folded::<ProductsFold>::default()),
+        Arc::new(Folded::<CustomersFold>::default()),
+        Arc::new(Folded::<LicensesFold>::default()),
+        Arc::new(Folded::<LicenseKeysFold>::default()),
+        Arc::new(Folded::<PlaceholdersFold>::default()),
+        Arc::new(Folded::<ExpirationsFold>::default()),
+        Arc::new(Folded::<InboxFold>::default()),
+        Arc::new(Folded::<DeliveriesFold>::default()),
+    ]
+}
+
+/// The code version of each view of this release.
+pub(crate) fn code_versions() -> &'static HashMap<&'static str, u32> {
+    static VERSIONS: LazyLock<HashMap<&'static str, u32>> =
+        LazyLock::new(|| projections().iter().map(|projection| (projection.name(), projection.version())).collect());
+    &VERSIONS
+}

@@ -1,0 +1,94 @@
+//! API keys: shown once, kept as their hash.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use keyledger_events::event::team::{ApiKeyCreated, ApiKeyScope};
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, clock, id};
+use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{AdminError, by, teams};
+use crate::app::App;
+
+/// What every key begins with, so that people and scanners recognise one that leaked.
+const PREFIX: &str = "kl_";
+/// The longest validity that can be asked for: a hundred years, in days.
+pub const EXPIRES_IN_DAYS_MAX: u32 = 36_500;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// An API key that was just made.
+#[derive(Debug)]
+pub struct NewApiKey {
+    /// Its id.
+    pub id: Uuid,
+    /// The key. Nobody can show it again.
+    pub key: SecretString,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Makes an API key.
+///
+/// # Errors
+/// When there is no such team.
+pub async fn create(
+    app: &App,
+    actor: &str,
+    team: TeamId,
+    scope: ApiKeyScope,
+    expires_in_days: Option<u32>,
+) -> Result<NewApiKey, AdminError> {
+    teams::find(app, team).await?;
+    let now = app.clock.now();
+    let expires_at = expires_in_days.map(|days| in_days(now, days)).transpose()?;
+    let key = generate();
+    let event =
+        ApiKeyCreated { key_id: id::fresh(), scope, sha256: hex::encode(Sha256::digest(key.as_bytes())), expires_at };
+    let key_id = event.key_id;
+    // An API key rests on nothing that others may change meanwhile: the team's stream may have any version.
+    let stream = StreamId::new(StreamKind::Team, team.0);
+    let request = AppendRequest::new(team, by(actor)).event(NewEvent::new(stream, now, event));
+    match app.writer.append(request).await? {
+        AppendOutcome::Appended { .. } => {
+            Ok(NewApiKey { id: key_id, key: SecretString::from(key.as_str()), expires_at })
+        }
+        AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => Err(AdminError::Contended),
+    }
+}
+
+/// 256 random bits behind the prefix.
+fn generate() -> Zeroizing<String> {
+    let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
+    Zeroizing::new(format!("{PREFIX}{}", BASE64URL.encode(bytes.as_slice())))
+}
+
+fn in_days(now: Timestamp, days: u32) -> Result<Timestamp, AdminError> {
+    let bad = || AdminError::Invalid(format!("a key expires in 1 to {EXPIRES_IN_DAYS_MAX} days, not in {days}"));
+    if !(1..=EXPIRES_IN_DAYS_MAX).contains(&days) {
+        return Err(bad());
+    }
+    clock::from_microseconds(now.as_microsecond() + i64::from(days) * SECONDS_PER_DAY * 1_000_000).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_differ_and_are_long_enough_to_be_hashed_plainly() {
+        let (one, two) = (generate(), generate());
+        assert_ne!(one, two);
+        assert_eq!(one.len(), PREFIX.len() + 43);
+        assert!(one.starts_with(PREFIX));
+    }
+
+    #[test]
+    fn an_end_is_in_whole_days() -> Result<(), AdminError> {
+        assert_eq!(in_days(Timestamp::UNIX_EPOCH, 2)?.as_second(), 2 * SECONDS_PER_DAY);
+        assert!(in_days(Timestamp::UNIX_EPOCH, 0).is_err());
+        assert!(in_days(Timestamp::UNIX_EPOCH, u32::MAX).is_err());
+        Ok(())
+    }
+}

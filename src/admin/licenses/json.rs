@@ -1,0 +1,179 @@
+//! A licence as scripts and programs see it.
+
+use std::collections::BTreeMap;
+
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::license::ExpirationStart;
+use keyledger_events::keys::KeyRingError;
+use keyledger_events::sealed::SealContext;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::{License, LicenseStatus};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::admin::AdminError;
+use crate::app::App;
+
+/// A licence with its key in the clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LicenseJson {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub team_id: TeamId,
+    /// The licence key; `None` when the data key that opens it is gone.
+    pub key: Option<String>,
+    /// What it is called at the moment asked about.
+    pub status: LicenseStatus,
+    /// What it is for.
+    pub product_ids: Vec<Uuid>,
+    /// Addresses at once; `None` is no limit.
+    pub ip_limit: Option<u32>,
+    /// Devices at once; `None` is no limit.
+    pub hwid_limit: Option<u32>,
+    /// Days of validity.
+    pub expiration_days: Option<u32>,
+    /// When those days begin, where there are any.
+    pub expiration_start: ExpirationStart,
+    /// The moment from which verification refuses.
+    pub expires_at: Option<Timestamp>,
+    /// The latest end of a paid period of its subscription.
+    pub paid_until: Option<Timestamp>,
+    /// When the days of an ACTIVATION licence began.
+    pub activated_at: Option<Timestamp>,
+    /// Whether real money moved, where the provider tells.
+    pub livemode: Option<bool>,
+    /// Who sold it.
+    pub provider: Provider,
+    /// The provider's ids.
+    pub references: BTreeMap<String, String>,
+    /// Who bought it.
+    pub customer_id: Option<Uuid>,
+    /// When it was bought.
+    pub purchased_at: Timestamp,
+    /// When the issue was recorded.
+    pub created_at: Timestamp,
+    /// The number of events in its stream.
+    pub version: i64,
+}
+
+impl LicenseJson {
+    /// The licence as it stands at `now`.
+    pub fn new(team_id: TeamId, license: &License, key: Option<String>, now: Timestamp) -> Self {
+        let License { terms, .. } = license;
+        let offer = &terms.offer;
+        Self {
+            id: license.id,
+            team_id,
+            key,
+            status: license.status(now, None),
+            product_ids: offer.product_ids.clone(),
+            ip_limit: offer.ip_limit,
+            hwid_limit: offer.hwid_limit,
+            expiration_days: offer.expiration_days,
+            expiration_start: offer.expiration_start,
+            expires_at: license.expires_at(),
+            paid_until: terms.subscription.as_ref().and_then(|subscription| subscription.paid_until),
+            activated_at: license.activated_at,
+            livemode: license.livemode,
+            provider: license.provider,
+            references: terms.references.clone(),
+            customer_id: license.customer_id,
+            purchased_at: terms.purchased_at,
+            created_at: license.created_at,
+            version: license.version,
+        }
+    }
+
+    /// The status as it is written.
+    pub fn status_word(&self) -> &'static str {
+        match self.status {
+            LicenseStatus::Revoked => "REVOKED",
+            LicenseStatus::Suspended => "SUSPENDED",
+            LicenseStatus::Expired => "EXPIRED",
+            LicenseStatus::Expiring => "EXPIRING",
+            LicenseStatus::Upcoming => "UPCOMING",
+            LicenseStatus::Inactive => "INACTIVE",
+            LicenseStatus::Active => "ACTIVE",
+        }
+    }
+}
+
+/// Opens a licence's key and describes the licence as it stands at `now`.
+///
+/// # Errors
+/// When the keys store does not answer, or the key was tampered with. A key that is gone is left out.
+pub async fn describe(app: &App, team: TeamId, license: &License, now: Timestamp) -> Result<LicenseJson, AdminError> {
+    let context = SealContext { team, event_id: license.key_event, field: License::KEY_FIELD };
+    let key = match app.keys.open(context, &license.key).await {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(KeyRingError::Gone(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(LicenseJson::new(team, license, key, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyledger_events::event::license::{Offer, SubscriptionTerms, Terms};
+    use keyledger_events::sealed::DataKey;
+    use keyledger_events::{Position, StreamId, StreamKind};
+    use serde_json::json;
+
+    use super::*;
+
+    fn license(terms: Terms) -> License {
+        let context = SealContext { team: TeamId(Uuid::nil()), event_id: Uuid::nil(), field: License::KEY_FIELD };
+        License {
+            id: Uuid::nil(),
+            key: DataKey::generate(Uuid::nil()).seal(context, b"AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"),
+            key_event: Uuid::nil(),
+            key_lookup: String::new(),
+            provider: Provider::Stripe,
+            livemode: Some(false),
+            customer_id: None,
+            purchase: StreamId::new(StreamKind::Purchase, Uuid::nil()),
+            item: "li_1".to_owned(),
+            unit: 0,
+            terms,
+            activated_at: None,
+            expired_due: None,
+            admin_suspended: false,
+            admin_revoked: false,
+            created_at: Timestamp::UNIX_EPOCH,
+            created_position: Position(7),
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn the_names_and_times_are_the_contract_s() -> Result<(), Box<dyn std::error::Error>> {
+        let product = Uuid::from_u128(1);
+        let terms = Terms {
+            offer: Offer { product_ids: vec![product], hwid_limit: Some(3), ..Offer::default() },
+            purchased_at: Timestamp::UNIX_EPOCH,
+            subscription: Some(SubscriptionTerms {
+                paid_until: Some(Timestamp::from_second(3_000_000)?),
+                grace_seconds: 10_800,
+                ended_at: None,
+            }),
+            revoked: false,
+            disputed: false,
+            references: [("stripeSubscription".to_owned(), "sub_1".to_owned())].into(),
+        };
+        let key = "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA".to_owned();
+        let shown = LicenseJson::new(TeamId(Uuid::nil()), &license(terms), Some(key), Timestamp::UNIX_EPOCH);
+        let expected = json!({
+            "id": Uuid::nil(), "teamId": Uuid::nil(), "key": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA", "status": "ACTIVE",
+            "productIds": [product], "ipLimit": null, "hwidLimit": 3, "expirationDays": null,
+            "expirationStart": "CREATION", "expiresAt": "1970-02-04T20:20:00Z", "paidUntil": "1970-02-04T17:20:00Z",
+            "activatedAt": null, "livemode": false, "provider": "stripe",
+            "references": { "stripeSubscription": "sub_1" }, "customerId": null,
+            "purchasedAt": "1970-01-01T00:00:00Z", "createdAt": "1970-01-01T00:00:00Z", "version": 1,
+        });
+        assert_eq!(shown.status_word(), "ACTIVE");
+        assert_eq!(serde_json::to_value(shown)?, expected);
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Licences: listed and shown, now or as they were, and what an admin decides about one.
+
+mod change;
+mod json;
+mod past;
+
+pub use change::{Done, change};
+pub use json::{LicenseJson, describe};
+pub use past::{Past, list_as_of, show_as_of};
+
+use keyledger_events::TeamId;
+use keyledger_projections::{License, LicenseFilter, Page, QueryError, view};
+use uuid::Uuid;
+
+use super::{AdminError, Listing, teams};
+use crate::app::App;
+use crate::keys;
+
+/// Licences of one team or of all, newest first.
+///
+/// # Errors
+/// When there is no such team.
+pub async fn list(
+    app: &App,
+    team: Option<TeamId>,
+    limit: Option<u32>,
+) -> Result<Listing<License, impl AsyncFn(TeamId, Page) -> Result<Vec<License>, QueryError>>, AdminError> {
+    let teams = teams::ids(app, team).await?;
+    app.catch_up(&[view::LICENSES]).await?;
+    let views = app.views.clone();
+    let fetch = async move |team, page| views.team(team).licenses(&LicenseFilter::default(), page).await;
+    Ok(Listing::new(teams, limit, |license: &License| license.created_position, fetch))
+}
+
+/// A licence by its id or its key, of one team or of any.
+///
+/// # Errors
+/// When there is none.
+pub async fn find(app: &App, team: Option<TeamId>, id_or_key: &str) -> Result<(TeamId, License), AdminError> {
+    let teams = teams::ids(app, team).await?;
+    app.catch_up(&[view::LICENSES, view::LICENSE_KEYS]).await?;
+    for team in teams {
+        let views = app.views.team(team);
+        let id = match Uuid::parse_str(id_or_key) {
+            Ok(id) => Some(id),
+            Err(_) => views.license_by_key(&keys::lookup(&app.keys, team, &id_or_key.to_uppercase())).await?,
+        };
+        if let Some(id) = id
+            && let Some(license) = views.license(id).await?
+        {
+            return Ok((team, license));
+        }
+    }
+    Err(AdminError::NotFound { what: "licence", id: id_or_key.to_owned(), list: "license list" })
+}

@@ -1,0 +1,145 @@
+//! Mails: listed, and sent once more.
+
+use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::keys::KeyRingError;
+use keyledger_events::sealed::SealContext;
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
+use keyledger_projections::{Delivery, DeliveryState, Page, QueryError, view};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{AdminError, Listing, by, teams};
+use crate::app::App;
+
+/// A mail as scripts and programs see it. The address is sealed and not shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailJson {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub team_id: TeamId,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// What the last attempt failed of, or why it was abandoned.
+    pub reason: Option<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Who it goes to.
+    pub customer_id: Uuid,
+    /// What was bought.
+    pub purchase: StreamId,
+    /// The licences whose keys it carries.
+    pub license_ids: Vec<Uuid>,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+    /// When the mail server accepted it.
+    pub sent_at: Option<Timestamp>,
+    /// When it is tried again.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl From<Delivery> for MailJson {
+    fn from(mail: Delivery) -> Self {
+        Self {
+            id: mail.id,
+            team_id: mail.team,
+            state: mail.state,
+            reason: mail.reason,
+            attempts: mail.attempts,
+            customer_id: mail.customer_id,
+            purchase: mail.purchase,
+            license_ids: mail.license_ids,
+            message_id: mail.message_id,
+            requested_at: mail.requested_at,
+            sent_at: mail.sent_at,
+            retry_at: mail.retry_at,
+        }
+    }
+}
+
+/// Mails of one team or of all, newest first. No state means all of them.
+///
+/// # Errors
+/// When there is no such team.
+pub async fn list(
+    app: &App,
+    team: Option<TeamId>,
+    states: Vec<DeliveryState>,
+    limit: Option<u32>,
+) -> Result<Listing<Delivery, impl AsyncFn(TeamId, Page) -> Result<Vec<Delivery>, QueryError>>, AdminError> {
+    let teams = teams::ids(app, team).await?;
+    app.catch_up(&[view::DELIVERIES]).await?;
+    let views = app.views.clone();
+    let fetch = async move |team, page| views.team(team).deliveries(&states, page).await;
+    Ok(Listing::new(teams, limit, |mail: &Delivery| mail.requested_position, fetch))
+}
+
+/// Asks for a further mail with the same keys to the same address; `id` is a mail's or a licence's.
+///
+/// # Errors
+/// When there is no such mail, or its address cannot be read any more.
+pub async fn resend(app: &App, actor: &str, team: Option<TeamId>, id: Uuid) -> Result<Delivery, AdminError> {
+    let teams = teams::ids(app, team).await?;
+    app.catch_up(&[view::DELIVERIES, view::LICENSES]).await?;
+    for team in teams {
+        if let Some(mail) = find(app, team, id).await? {
+            return request(app, actor, &mail).await;
+        }
+    }
+    Err(AdminError::NotFound { what: "mail, nor licence with a mail,", id: id.to_string(), list: "mail list" })
+}
+
+/// The mail itself, or the latest one that carried the licence's key.
+async fn find(app: &App, team: TeamId, id: Uuid) -> Result<Option<Delivery>, AdminError> {
+    let views = app.views.team(team);
+    if let Some(mail) = views.delivery(id).await? {
+        return Ok(Some(mail));
+    }
+    let Some(license) = views.license(id).await? else { return Ok(None) };
+    let mails = views.deliveries_of_purchase(license.purchase).await?;
+    Ok(mails.into_iter().find(|mail| mail.license_ids.contains(&id)))
+}
+
+async fn request(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, AdminError> {
+    let (team, event_id) = (mail.team, id::fresh());
+    let sealed = &mail.to.value;
+    let forgotten = |_| AdminError::Refused(format!("the address of mail {} cannot be read any more", mail.id));
+    let address = match app.keys.open(mail.to.context(team, Delivery::TO_FIELD), sealed).await {
+        Err(KeyRingError::Gone(key)) => return Err(forgotten(key)),
+        other => other?,
+    };
+    let key = app.keys.key(sealed.key_id()).await?;
+    let stream = StreamId::new(StreamKind::Delivery, id::derived(team, &["mail", "resend", &event_id.to_string()]));
+    let requested = MailRequested {
+        purchase: mail.purchase,
+        customer_id: mail.customer_id,
+        to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, &address),
+        license_ids: mail.license_ids.clone(),
+        message_id: format!("<{}@{}>", stream.id, domain(&mail.message_id)),
+    };
+    let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event: requested.into() };
+    let request = AppendRequest::new(team, by(actor)).expect(stream, 0).event(event);
+    let AppendOutcome::Appended { .. } = app.writer.append(request).await? else { return Err(AdminError::Contended) };
+    app.catch_up(&[view::DELIVERIES]).await?;
+    app.views.team(team).delivery(stream.id).await?.ok_or(AdminError::Contended)
+}
+
+/// The domain of a Message-ID.
+fn domain(message_id: &str) -> &str {
+    let bare = message_id.trim_matches(['<', '>']);
+    bare.rsplit_once('@').map_or("keyledger", |(_, domain)| domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_mail_keeps_the_domain() {
+        assert_eq!(domain("<1@keys.example.com>"), "keys.example.com");
+        assert_eq!(domain("odd"), "keyledger");
+    }
+}

@@ -1,0 +1,36 @@
+//! What an admin does and sees: operations on the [`App`](crate::app::App), the same for the command line and for HTTP.
+//!
+//! A file per noun. What is denied here ("there is no such team") is denied by the ledger, because every operation
+//! looks after catching up with its head.
+
+pub mod api_keys;
+pub mod as_of;
+pub mod audit;
+mod error;
+pub mod events;
+pub mod inbox;
+pub mod integrations;
+pub mod licenses;
+mod listing;
+pub mod mails;
+mod names;
+pub mod products;
+pub mod teams;
+#[cfg(test)]
+mod tests;
+
+pub use error::AdminError;
+pub use listing::Listing;
+
+use keyledger_events::Provenance;
+
+/// Times an operation is decided again because its stream moved on meanwhile.
+const CONFLICTS_MAX: u32 = 20;
+
+/// Who did it, when an admin did it from the command line.
+pub const ACTOR_CLI: &str = "cli";
+
+/// What an admin does has no cause but the admin.
+fn by(actor: &str) -> Provenance {
+    Provenance::of(actor)
+}

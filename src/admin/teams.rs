@@ -1,0 +1,182 @@
+//! Teams: made with a key pair of their own, listed, changed.
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use keyledger_events::event::team::{TeamRegistered, TeamUpdated};
+use keyledger_events::sealed::SealContext;
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, id};
+use keyledger_projections::{TeamConfig, view};
+use zeroize::Zeroizing;
+
+use super::{AdminError, CONFLICTS_MAX, by, names};
+use crate::app::App;
+
+/// Characters of a PEM line (RFC 7468 section 2).
+const PEM_LINE: usize = 64;
+/// The longest paragraph of a team's own in a mail, in characters.
+const MAIL_MESSAGE_CHARS_MAX: usize = 4_000;
+/// The longest renewal grace: a month, in seconds.
+const RENEWAL_GRACE_SECONDS_MAX: u32 = 31 * 86_400;
+
+/// A team that was just made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTeam {
+    /// Its id.
+    pub id: TeamId,
+    /// Its name.
+    pub name: String,
+    /// Base64 of the PEM of its RSA public key.
+    pub public_key: String,
+}
+
+/// A key pair in the forms that are kept and shown.
+struct TeamKeyPair {
+    pkcs8: Zeroizing<Vec<u8>>,
+    public_key: String,
+}
+
+/// Makes a team with a data key and an RSA-2048 key pair of its own.
+///
+/// # Errors
+/// When the name cannot be used or the ledger cannot take it.
+pub async fn create(app: &App, actor: &str, name: &str) -> Result<NewTeam, AdminError> {
+    let name = names::checked("team", name)?;
+    let pair =
+        tokio::task::spawn_blocking(key_pair).await.map_err(|error| AdminError::KeyPair(error.to_string()))??;
+    let team = TeamId(id::fresh());
+    let (stream, event_id) = (StreamId::new(StreamKind::Team, team.0), id::fresh());
+    let (key, wrapped) = app.keys.generate(team.0);
+    let context = SealContext { team, event_id, field: TeamConfig::PRIVATE_KEY_FIELD };
+    let registered = TeamRegistered {
+        name: name.clone(),
+        public_key: pair.public_key.clone(),
+        private_key: key.seal(context, &pair.pkcs8),
+    };
+    let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event: registered.into() };
+    let mut request = AppendRequest::new(team, by(actor)).expect(stream, 0).event(event);
+    request.keys.push(wrapped);
+    match app.writer.append(request).await? {
+        AppendOutcome::Appended { .. } => Ok(NewTeam { id: team, name, public_key: pair.public_key }),
+        AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => Err(AdminError::Contended),
+    }
+}
+
+fn key_pair() -> Result<TeamKeyPair, AdminError> {
+    let failed = |_| AdminError::KeyPair("the cryptographic library refused".to_owned());
+    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+    let pkcs8: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+    let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(failed)?;
+    let public_key = BASE64.encode(pem("PUBLIC KEY", spki.as_ref()));
+    Ok(TeamKeyPair { pkcs8: Zeroizing::new(pkcs8.as_ref().to_vec()), public_key })
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = BASE64.encode(der);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(PEM_LINE));
+        text.push_str(line);
+        text.push('\n');
+        rest = more;
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
+/// All teams, oldest first.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn list(app: &App) -> Result<Vec<TeamConfig>, AdminError> {
+    app.catch_up(&[view::TEAMS]).await?;
+    Ok(app.views.teams().await?)
+}
+
+/// The team as the ledger has it now.
+///
+/// # Errors
+/// When there is none of this id.
+pub async fn find(app: &App, team: TeamId) -> Result<TeamConfig, AdminError> {
+    app.catch_up(&[view::TEAMS]).await?;
+    app.views.team(team).config().await?.ok_or(AdminError::NoTeam(team))
+}
+
+/// The ids of one team, which must exist, or of all.
+///
+/// # Errors
+/// When there is no such team.
+pub async fn ids(app: &App, team: Option<TeamId>) -> Result<Vec<TeamId>, AdminError> {
+    match team {
+        Some(team) => Ok(vec![find(app, team).await?.id]),
+        None => Ok(list(app).await?.into_iter().map(|team| team.id).collect()),
+    }
+}
+
+/// Changes settings; what is `None` stays, and what is the same already is not recorded again.
+///
+/// # Errors
+/// When there is no such team, or a setting cannot be used.
+pub async fn update(app: &App, actor: &str, team: TeamId, change: TeamUpdated) -> Result<TeamConfig, AdminError> {
+    let change = checked(change)?;
+    for _ in 0..CONFLICTS_MAX {
+        let current = find(app, team).await?;
+        let news = differing(&current, &change);
+        if news == TeamUpdated::default() {
+            return Ok(current);
+        }
+        let stream = StreamId::new(StreamKind::Team, team.0);
+        let event = NewEvent::new(stream, app.clock.now(), news);
+        let request = AppendRequest::new(team, by(actor)).expect(stream, current.version).event(event);
+        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+            return find(app, team).await;
+        }
+    }
+    Err(AdminError::Contended)
+}
+
+fn checked(change: TeamUpdated) -> Result<TeamUpdated, AdminError> {
+    let name = change.name.map(|name| names::checked("team", &name)).transpose()?;
+    let mail_message = change.mail_message.map(|message| message.trim().to_owned());
+    if mail_message.as_ref().is_some_and(|message| message.chars().count() > MAIL_MESSAGE_CHARS_MAX) {
+        let message = format!("the mail message is longer than {MAIL_MESSAGE_CHARS_MAX} characters");
+        return Err(AdminError::Invalid(message));
+    }
+    if change.renewal_grace_seconds.is_some_and(|seconds| seconds > RENEWAL_GRACE_SECONDS_MAX) {
+        let message = format!("the renewal grace is at most {RENEWAL_GRACE_SECONDS_MAX} seconds (31 days)");
+        return Err(AdminError::Invalid(message));
+    }
+    Ok(TeamUpdated { name, mail_message, ..change })
+}
+
+fn differing(current: &TeamConfig, change: &TeamUpdated) -> TeamUpdated {
+    let message = current.mail_message.clone().unwrap_or_default();
+    TeamUpdated {
+        name: change.name.clone().filter(|name| *name != current.name),
+        mail_message: change.mail_message.clone().filter(|new| *new != message),
+        renewal_grace_seconds: change.renewal_grace_seconds.filter(|new| *new != current.renewal_grace_seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_key_is_a_pem_that_others_read() -> Result<(), Box<dyn std::error::Error>> {
+        let pair = key_pair()?;
+        let text = String::from_utf8(BASE64.decode(&pair.public_key)?)?;
+        assert!(text.starts_with("-----BEGIN PUBLIC KEY-----\n") && text.ends_with("\n-----END PUBLIC KEY-----\n"));
+        assert!(text.lines().all(|line| line.len() <= PEM_LINE));
+        let der: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        // An SPKI of RSA-2048 has 294 bytes; the private key reads back as the same pair.
+        assert_eq!(BASE64.decode(&der)?.len(), 294);
+        let again = KeyPair::from_pkcs8(&pair.pkcs8).map_err(|error| error.to_string())?;
+        let spki: PublicKeyX509Der<'_> = again.public_key().as_der().map_err(|error| error.to_string())?;
+        assert_eq!(BASE64.encode(spki.as_ref()), der);
+        Ok(())
+    }
+}

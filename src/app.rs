@@ -1,0 +1,194 @@
+//! Everything that a process shares: the ledger and its Writer, the keys, the views and their runner.
+//!
+//! A command and a server open the same database the same way; several of them may do so at once.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyledger_events::keys::{KeyRing, MasterKey, MasterKeyError, PostgresKeys, SharedKeyStore, SqliteKeys};
+use keyledger_events::store::{LedgerError, MigrationError, PostgresLedger, SqliteLedger};
+use keyledger_events::{Position, SharedClock, SharedLedger, TeamId, Writer};
+use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
+use sqlx::postgres::PgPoolOptions;
+use tokio::task::JoinHandle;
+
+use crate::config::{DatabaseUrl, MasterKeySource};
+use crate::directory::{Directory, DirectoryError, Team};
+
+/// How long a reader waits for the views to reach the ledger's head before it gives up.
+pub const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+/// How long a command, which may find views that have never been built, waits for the same.
+const COMMAND_CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
+/// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
+const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(3);
+/// Connections for views and keys per process on PostgreSQL.
+const POSTGRES_CONNECTIONS_MAX: u32 = 12;
+
+/// Why the ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenAppError {
+    /// The data folder cannot be made or locked.
+    #[error("the data folder {folder}: {source}; choose another with --database-url sqlite:<folder>")]
+    Folder {
+        /// The folder.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database cannot be reached or brought up to date.
+    #[error("the database {url}: {source}")]
+    Database {
+        /// Which, without its password.
+        url: String,
+        /// What went wrong.
+        source: MigrationError,
+    },
+    /// The views cannot be opened.
+    #[error(transparent)]
+    Views(#[from] OpenError),
+    /// The master key is not there or not right.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+}
+
+/// Why the views could not be brought up to the ledger's head.
+#[derive(Debug, thiserror::Error)]
+pub enum FreshError {
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A view is faulted or too far behind.
+    #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
+    /// The views do not answer.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// What a process shares. Clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// Reading history.
+    pub ledger: SharedLedger,
+    /// The only way to add to it.
+    pub writer: Writer,
+    /// Data keys.
+    pub keys: KeyRing,
+    /// What is known.
+    pub views: ViewStore,
+    /// Keeps the views up to date.
+    pub runner: Runner,
+    /// Teams with their opened secrets.
+    pub directory: Directory,
+    /// The one clock.
+    pub clock: SharedClock,
+}
+
+struct Stores {
+    ledger: SharedLedger,
+    keys: SharedKeyStore,
+    views: ViewStore,
+}
+
+impl App {
+    /// Opens the database, bringing it up to date first. The Writer's task ends when the last clone is dropped.
+    ///
+    /// # Errors
+    /// When folder, database or master key are not usable.
+    pub async fn open(
+        url: &DatabaseUrl,
+        master: &MasterKeySource,
+        clock: SharedClock,
+    ) -> Result<(Self, JoinHandle<()>), OpenAppError> {
+        let stores = match url {
+            DatabaseUrl::Sqlite(folder) => open_folder(folder, url).await?,
+            DatabaseUrl::Postgres(address) => open_postgres(address.as_str(), url).await?,
+        };
+        let master = match master {
+            MasterKeySource::Hex(text) => MasterKey::from_hex(text, "KEYLEDGER_MASTER_KEY")?,
+            MasterKeySource::File(path) => MasterKey::load_or_create(path)?,
+        };
+        let keys = KeyRing::new(master, stores.keys.clone());
+        let (writer, task) = Writer::start(stores.ledger.clone(), stores.keys, clock.clone());
+        let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
+        let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
+        let app = Self { ledger: stores.ledger, writer, keys, views: stores.views, runner, directory, clock };
+        Ok((app, task))
+    }
+
+    /// Waits until the named views (all, if none is named) have passed the ledger's present head, so that what
+    /// they then deny is denied by the ledger.
+    ///
+    /// # Errors
+    /// When a view is faulted, or not there within [`CATCH_UP_MAX`].
+    pub async fn catch_up(&self, views: &[&str]) -> Result<Position, FreshError> {
+        self.catch_up_within(views, CATCH_UP_MAX).await
+    }
+
+    /// The team as the ledger has it now: `None` means that there is none.
+    ///
+    /// # Errors
+    /// As [`App::catch_up`], and when the views do not answer.
+    pub async fn fresh_team(&self, id: TeamId) -> Result<Option<Arc<Team>>, FreshError> {
+        self.catch_up(&[view::TEAMS, view::PRODUCTS]).await?;
+        Ok(self.directory.team(id).await?)
+    }
+
+    /// As [`App::catch_up`], for commands: they may be the first to build the views.
+    ///
+    /// # Errors
+    /// When a view is faulted.
+    pub async fn catch_up_patiently(&self) -> Result<Position, FreshError> {
+        self.catch_up_within(&[], COMMAND_CATCH_UP_MAX).await
+    }
+
+    /// As [`App::catch_up`], with a bound of one's own.
+    ///
+    /// # Errors
+    /// When a view is faulted, or not there in time.
+    pub async fn catch_up_within(&self, views: &[&str], limit: Duration) -> Result<Position, FreshError> {
+        let head = self.ledger.head().await?.position;
+        self.runner.catch_up(head, views, limit).await?;
+        Ok(head)
+    }
+}
+
+/// Opens the files of a folder under its start-up lock, which the system releases even after a crash.
+async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+    let at = |source| OpenAppError::Folder { folder: folder.display().to_string(), source };
+    let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
+    make_private_folder(folder).map_err(at)?;
+    let lock = File::create(folder.join("start.lock")).map_err(at)?;
+    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
+    let lock = lock.map_err(|error| at(std::io::Error::other(error)))?.map_err(at)?;
+    let ledger = SqliteLedger::open(&folder.join("ledger.db")).await.map_err(database)?;
+    let keys = SqliteKeys::open(&folder.join("keys.db")).await.map_err(database)?;
+    let views = ViewStore::open_sqlite(folder).await?;
+    drop(lock);
+    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views })
+}
+
+/// The folder holds keys: nobody else may look into it.
+fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+    let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_WAIT_MAX)
+        .connect(address)
+        .await
+        .map_err(|error| database(error.into()))?;
+    let ledger = PostgresLedger::open(&pool).await.map_err(database)?;
+    let keys = PostgresKeys::open(pool.clone()).await.map_err(database)?;
+    let views = ViewStore::open_postgres(pool).await?;
+    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views })
+}

@@ -1,0 +1,184 @@
+//! `keyledger license …`
+
+use clap::{Args, Subcommand};
+use keyledger_events::TeamId;
+use uuid::Uuid;
+
+use super::args::{AnyTeamArg, LimitArg};
+use super::cell;
+use super::global::{Global, Reads};
+use super::list::List;
+use super::output::{Output, note};
+use crate::admin::ACTOR_CLI;
+use crate::admin::as_of::AsOf;
+use crate::admin::licenses::{self, LicenseJson, describe};
+use crate::app::App;
+use crate::licensing::commands::Command;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LicenseCommand {
+    /// List licences, the newest first.
+    List {
+        #[command(flatten)]
+        team: AnyTeamArg,
+        #[command(flatten)]
+        limit: LimitArg,
+        #[command(flatten)]
+        as_of: AsOfArg,
+    },
+    /// Show a licence.
+    Show {
+        /// The licence's id or its key.
+        id_or_key: String,
+        #[command(flatten)]
+        team: AnyTeamArg,
+        #[command(flatten)]
+        as_of: AsOfArg,
+    },
+    /// Start the days of an ACTIVATION licence.
+    Activate(OneArgs),
+    /// Make a licence invalid until it is reinstated, whatever a provider says.
+    Suspend(DecisionArgs),
+    /// Lift a suspension of yours.
+    Reinstate(DecisionArgs),
+    /// Make a licence void for good.
+    Revoke(DecisionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AsOfArg {
+    /// As it was: at a time like 2026-01-31T12:00:00Z, or when the ledger ended at a position.
+    #[arg(long, value_name = "TIME|POSITION")]
+    as_of: Option<AsOf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneArgs {
+    /// The licence's id.
+    id: Uuid,
+    #[command(flatten)]
+    team: AnyTeamArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DecisionArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Why; it stands in the ledger.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl LicenseCommand {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        global
+            .with_app(Reads::Views, async |app, output| match self {
+                Self::List { team, limit, as_of } => list(app, team.team, limit.limit, as_of.as_of, output).await,
+                Self::Show { id_or_key, team, as_of } => {
+                    let (team, license, now) = match as_of.as_of {
+                        Some(as_of) => licenses::show_as_of(app, team.team, &id_or_key, as_of).await?,
+                        None => {
+                            let (team, license) = licenses::find(app, team.team, &id_or_key).await?;
+                            (team, license, app.clock.now())
+                        }
+                    };
+                    show(&describe(app, team, &license, now).await?, output)
+                }
+                Self::Activate(one) => change(app, &one, Command::Activate, output).await,
+                Self::Suspend(args) => change(app, &args.one, Command::Suspend { reason: args.reason }, output).await,
+                Self::Reinstate(args) => {
+                    change(app, &args.one, Command::Reinstate { reason: args.reason }, output).await
+                }
+                Self::Revoke(args) => change(app, &args.one, Command::Revoke { reason: args.reason }, output).await,
+            })
+            .await
+    }
+}
+
+async fn change(app: &App, one: &OneArgs, command: Command, output: &mut Output) -> anyhow::Result<()> {
+    let done = licenses::change(app, ACTOR_CLI, one.team.team, one.id, &command).await?;
+    let license = describe(app, done.team, &done.license, app.clock.now()).await?;
+    if output.json {
+        return Ok(output.document(&license)?);
+    }
+    let word = license.status_word();
+    note(&match done.changed {
+        true => format!("done: the licence is {word}"),
+        false => format!("nothing to do: the licence is {word}"),
+    });
+    Ok(())
+}
+
+async fn list(
+    app: &App,
+    team: Option<TeamId>,
+    limit: Option<u32>,
+    as_of: Option<AsOf>,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let mut rows = List::begin(output, ["KEY", "STATUS", "PROVIDER", "EXPIRES", "ISSUED", "ID"]);
+    if let Some(as_of) = as_of {
+        let past = licenses::list_as_of(app, team, as_of, limit).await?;
+        for (team, license) in &past.licenses {
+            let license = describe(app, *team, license, past.time).await?;
+            rows.push(&license, || row(&license))?;
+        }
+        return Ok(rows.finish("no licences")?);
+    }
+    let now = app.clock.now();
+    let mut listing = licenses::list(app, team, limit).await?;
+    while let Some((team, license)) = listing.next().await? {
+        let license = describe(app, team, &license, now).await?;
+        rows.push(&license, || row(&license))?;
+    }
+    Ok(rows.finish("no licences")?)
+}
+
+fn row(license: &LicenseJson) -> [String; 6] {
+    [
+        key(license),
+        license.status_word().to_owned(),
+        license.provider.to_string(),
+        license.expires_at.map_or_else(|| "never".to_owned(), cell::time),
+        cell::time(license.created_at),
+        license.id.to_string(),
+    ]
+}
+
+fn key(license: &LicenseJson) -> String {
+    license.key.clone().unwrap_or_else(|| "(its data key is gone)".to_owned())
+}
+
+fn show(license: &LicenseJson, output: &mut Output) -> anyhow::Result<()> {
+    if output.json {
+        return Ok(output.document(license)?);
+    }
+    let limit = |limit: Option<u32>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+    let mut lines = vec![
+        ("key", key(license)),
+        ("status", license.status_word().to_owned()),
+        ("id", license.id.to_string()),
+        ("team", license.team_id.to_string()),
+    ];
+    lines.extend(license.product_ids.iter().map(|id| ("product", id.to_string())));
+    lines.push(("address limit", limit(license.ip_limit)));
+    lines.push(("device limit", limit(license.hwid_limit)));
+    if let Some(days) = license.expiration_days {
+        let start = serde_json::to_value(license.expiration_start)?;
+        lines.push(("days", format!("{days} from {}", start.as_str().unwrap_or_default())));
+        lines.push(("activated", cell::maybe_time(license.activated_at)));
+    }
+    if let Some(paid_until) = license.paid_until {
+        lines.push(("paid until", cell::time(paid_until)));
+    }
+    lines.push(("expires", license.expires_at.map_or_else(|| "never".to_owned(), cell::time)));
+    lines.push(("bought", cell::time(license.purchased_at)));
+    lines.push(("issued", cell::time(license.created_at)));
+    let mode = license.livemode.map_or("", |live| if live { ", live mode" } else { ", test mode" });
+    lines.push(("provider", format!("{}{mode}", license.provider)));
+    lines.extend(license.references.iter().map(|(name, id)| (name.as_str(), cell::text(id))));
+    for (name, value) in lines {
+        output.line(&format!("{name:<22}  {value}"))?;
+    }
+    Ok(())
+}

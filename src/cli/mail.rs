@@ -1,0 +1,97 @@
+//! `keyledger mail …`
+
+use clap::{Subcommand, ValueEnum};
+use keyledger_projections::DeliveryState;
+use uuid::Uuid;
+
+use super::args::{AnyTeamArg, LimitArg};
+use super::cell;
+use super::global::{Global, Reads};
+use super::list::List;
+use super::output::note;
+use crate::admin::ACTOR_CLI;
+use crate::admin::mails::{self, MailJson};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum MailCommand {
+    /// List mails, the newest first.
+    List {
+        #[command(flatten)]
+        team: AnyTeamArg,
+        /// Only those that are so. May be repeated.
+        #[arg(long)]
+        state: Vec<StateArg>,
+        #[command(flatten)]
+        limit: LimitArg,
+    },
+    /// Send a mail once more: the same keys to the same address.
+    Resend {
+        /// A mail's id, or a licence's: then its latest mail.
+        id: Uuid,
+        #[command(flatten)]
+        team: AnyTeamArg,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum StateArg {
+    /// Not tried, or being tried.
+    Pending,
+    /// The mail server accepted it.
+    Sent,
+    /// Tried in vain; it is tried again.
+    Failed,
+    /// Given up.
+    Abandoned,
+}
+
+impl From<StateArg> for DeliveryState {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Pending => Self::Pending,
+            StateArg::Sent => Self::Sent,
+            StateArg::Failed => Self::Failed,
+            StateArg::Abandoned => Self::Abandoned,
+        }
+    }
+}
+
+impl MailCommand {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        global
+            .with_app(Reads::Views, async |app, output| match self {
+                Self::List { team, state, limit } => {
+                    let states: Vec<DeliveryState> = state.into_iter().map(DeliveryState::from).collect();
+                    let mut listing = mails::list(app, team.team, states, limit.limit).await?;
+                    let columns = ["ASKED FOR", "STATE", "ATTEMPTS", "SENT", "KEYS", "REASON", "ID"];
+                    let mut rows = List::begin(output, columns);
+                    while let Some((_, mail)) = listing.next().await? {
+                        let mail = MailJson::from(mail);
+                        rows.push(&mail, || row(&mail))?;
+                    }
+                    Ok(rows.finish("no mails")?)
+                }
+                Self::Resend { id, team } => {
+                    let mail = mails::resend(app, ACTOR_CLI, team.team, id).await?;
+                    if output.json {
+                        return Ok(output.document(&MailJson::from(mail))?);
+                    }
+                    note(&format!("asked for a further mail, {}; a running server sends it", mail.id));
+                    Ok(())
+                }
+            })
+            .await
+    }
+}
+
+fn row(mail: &MailJson) -> [String; 7] {
+    [
+        cell::time(mail.requested_at),
+        mail.state.as_str().to_owned(),
+        mail.attempts.to_string(),
+        cell::maybe_time(mail.sent_at),
+        mail.license_ids.len().to_string(),
+        mail.reason.as_deref().map(cell::text).unwrap_or_default(),
+        mail.id.to_string(),
+    ]
+}

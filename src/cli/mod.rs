@@ -1,0 +1,134 @@
+//! The command line: one binary for the server and for everything that an admin does.
+//!
+//! A file per noun. A command opens the ledger like a server does, asks [`crate::admin`], and says what came of it:
+//! people get tables and sentences, `--json` gives one document on standard output and nothing else.
+
+mod apikey;
+mod args;
+mod audit;
+mod cell;
+mod demo;
+mod events;
+mod failure;
+mod global;
+mod inbox;
+mod integration;
+mod license;
+mod list;
+mod logging;
+mod mail;
+mod output;
+mod product;
+mod projections;
+mod secret;
+mod serve;
+mod team;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use global::Global;
+use logging::Verbosity;
+
+/// What `--help` says at its end.
+const AFTER_HELP: &str = "\
+Every command works while a server runs, and without one. Environment variables may hold options: \
+KEYLEDGER_DATABASE_URL, KEYLEDGER_MASTER_KEY (64 hexadecimal digits) or KEYLEDGER_MASTER_KEY_FILE. \
+A log goes to standard error: KEYLEDGER_LOG says how much of it (info), KEYLEDGER_LOG_FORMAT how (human or json).
+
+Exit codes: 0 done, 1 not done (the reason is on standard error), 2 wrong usage.";
+
+/// A licensing ledger that a software seller runs: webhooks of Stripe and Polymart become licence keys.
+#[derive(Debug, Parser)]
+#[command(name = "keyledger", version, after_help = AFTER_HELP, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve webhooks, placeholders and operations until SIGINT or SIGTERM.
+    Serve(serve::ServeArgs),
+    /// Serve a demonstration: a ledger with one team, and real signed purchases posted through its own front door.
+    Demo(demo::DemoArgs),
+    /// Teams: who sells.
+    #[command(subcommand)]
+    Team(team::TeamCommand),
+    /// Products: what licences are for.
+    #[command(subcommand)]
+    Product(product::ProductCommand),
+    /// Connections to Stripe and Polymart: their secrets, and whether they are on.
+    #[command(subcommand)]
+    Integration(integration::IntegrationCommand),
+    /// API keys.
+    #[command(subcommand, name = "apikey")]
+    ApiKey(apikey::ApiKeyCommand),
+    /// Licences, now or as they were.
+    #[command(subcommand)]
+    License(license::LicenseCommand),
+    /// What providers delivered, and what became of it.
+    #[command(subcommand)]
+    Inbox(inbox::InboxCommand),
+    /// The ledger itself.
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Proving that nobody rewrote the ledger.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Mails with licence keys.
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
+    /// The views that are computed from the ledger.
+    #[command(subcommand)]
+    Projections(projections::ProjectionsCommand),
+}
+
+/// Reads the arguments and does what they say.
+pub async fn run() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    logging::start(match command {
+        Command::Serve(_) => Verbosity::Server,
+        // Its own lines tell the story.
+        Command::Demo(_) => Verbosity::Demonstration,
+        _ => Verbosity::Command,
+    });
+    match execute(&global, command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => args.run(global).await,
+        Command::Demo(args) => args.run(global).await,
+        Command::Team(command) => command.run(global).await,
+        Command::Product(command) => command.run(global).await,
+        Command::Integration(command) => command.run(global).await,
+        Command::ApiKey(command) => command.run(global).await,
+        Command::License(command) => command.run(global).await,
+        Command::Inbox(command) => command.run(global).await,
+        Command::Events(command) => command.run(global).await,
+        Command::Audit(command) => command.run(global).await,
+        Command::Mail(command) => command.run(global).await,
+        Command::Projections(command) => command.run(global).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,106 @@
+//! `keyledger serve`
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use ipnet::IpNet;
+
+use super::global::Global;
+use crate::config::DatabaseUrl;
+use crate::serve_options::ServeOptions;
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", env = "KEYLEDGER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(super) listen: String,
+    #[command(flatten)]
+    pub(super) edges: EdgeArgs,
+}
+
+/// What a server does at its edges.
+#[derive(Debug, Args)]
+pub(super) struct EdgeArgs {
+    /// Where mail goes: file:FOLDER or smtps://USER:PASSWORD@HOST?from=ADDRESS [default: file: the folder `mail`
+    /// beside the database, or in ./data].
+    // Kept as text: the argument parser would repeat a bad value, and with it the password.
+    #[arg(long, value_name = "URL", env = "KEYLEDGER_MAIL_URL", hide_env_values = true)]
+    mail_url: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed, as networks with commas between them: 127.0.0.1/32,::1/128.
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        env = "KEYLEDGER_TRUSTED_PROXIES",
+        default_value = "",
+        hide_default_value = true
+    )]
+    trusted_proxies: Proxies,
+    /// Wrongly signed deliveries allowed per address and minute; 0 switches the limit off.
+    #[arg(long, value_name = "NUMBER", env = "KEYLEDGER_UNSIGNED_LIMIT_PER_MINUTE", default_value_t = 60)]
+    unsigned_limit_per_minute: u32,
+}
+
+impl ServeArgs {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        crate::serve::serve(self.edges.options(global, self.listen)?).await
+    }
+}
+
+impl EdgeArgs {
+    /// Everything that a server needs to know.
+    pub(super) fn options(self, global: &Global, listen: String) -> anyhow::Result<ServeOptions> {
+        let database = global.database();
+        let master = global.master(&database)?;
+        let mail_url = self.mail_url.filter(|url| !url.trim().is_empty()).unwrap_or_else(|| mail_folder(&database));
+        let Proxies(trusted_proxies) = self.trusted_proxies;
+        let unsigned_limit_per_minute = self.unsigned_limit_per_minute;
+        Ok(ServeOptions { database, master, listen, mail_url, trusted_proxies, unsigned_limit_per_minute })
+    }
+}
+
+/// The folder of mails that nobody sends.
+pub(super) fn mail_folder(database: &DatabaseUrl) -> String {
+    format!("file:{}", database.folder().join("mail").display())
+}
+
+/// Networks of trusted proxies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Proxies(Vec<IpNet>);
+
+/// A text that is no list of networks.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither an address nor a network like 10.0.0.0/8")]
+pub(super) struct ProxiesError(String);
+
+impl FromStr for Proxies {
+    type Err = ProxiesError;
+    fn from_str(text: &str) -> Result<Self, ProxiesError> {
+        let network = |part: &str| {
+            let address = part.parse::<IpAddr>().map(IpNet::from);
+            part.parse::<IpNet>().or(address).map_err(|_| ProxiesError(part.to_owned()))
+        };
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_networks_or_addresses() -> Result<(), Box<dyn std::error::Error>> {
+        let networks = [IpNet::from_str("127.0.0.1/32")?, IpNet::from_str("::1/128")?, IpNet::from_str("10.0.0.0/8")?];
+        assert_eq!("127.0.0.1, ::1/128,10.0.0.0/8".parse(), Ok(Proxies(networks.to_vec())));
+        assert_eq!("".parse(), Ok(Proxies::default()));
+        assert_eq!("localhost".parse::<Proxies>(), Err(ProxiesError("localhost".to_owned())));
+        Ok(())
+    }
+
+    #[test]
+    fn mails_lie_beside_the_database() -> Result<(), Box<dyn std::error::Error>> {
+        assert_eq!(mail_folder(&"sqlite:/srv/keys".parse()?), "file:/srv/keys/mail");
+        assert_eq!(mail_folder(&"postgres://me@db/keys".parse()?), "file:data/mail");
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! `keyledger team …`
+
+use clap::{Args, Subcommand};
+use keyledger_events::event::team::TeamUpdated;
+use keyledger_projections::{Integration, TeamConfig};
+use serde_json::{Value, json};
+
+use super::args::TeamArg;
+use super::global::{Global, Reads};
+use super::list::List;
+use super::output::note;
+use super::{cell, output::Output};
+use crate::admin::{ACTOR_CLI, teams};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TeamCommand {
+    /// Make a team, with a key pair that client programs check answers with.
+    Create {
+        /// What buyers see in mails.
+        name: String,
+    },
+    /// List the teams, the oldest first.
+    List,
+    /// Change a team's settings; what is not named stays.
+    Update(UpdateArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "change", required = true, multiple = true, args = ["name", "mail_message", "renewal_grace_seconds"])]
+pub(super) struct UpdateArgs {
+    #[command(flatten)]
+    team: TeamArg,
+    /// What buyers see in mails.
+    #[arg(long)]
+    name: Option<String>,
+    /// A paragraph of yours in every mail; an empty one removes it.
+    #[arg(long, value_name = "TEXT")]
+    mail_message: Option<String>,
+    /// How long past its paid period a subscription's licence stays valid [default: 10800, three hours].
+    #[arg(long, value_name = "SECONDS")]
+    renewal_grace_seconds: Option<u32>,
+}
+
+impl TeamCommand {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        global
+            .with_app(Reads::Views, async |app, output| match self {
+                Self::Create { name } => {
+                    let team = teams::create(app, ACTOR_CLI, &name).await?;
+                    if output.json {
+                        let made = json!({ "id": team.id, "name": team.name, "publicKey": team.public_key });
+                        return Ok(output.document(&made)?);
+                    }
+                    output.line(&format!("made the team \"{}\"", team.name))?;
+                    output.line(&format!("id          {}", team.id))?;
+                    output.line(&format!("public key  {}", team.public_key))?;
+                    output.flush()?;
+                    note(&format!("next: keyledger product create --team {} \"NAME\"", team.id));
+                    Ok(())
+                }
+                Self::List => list(&teams::list(app).await?, output),
+                Self::Update(args) => {
+                    let change = TeamUpdated {
+                        name: args.name,
+                        mail_message: args.mail_message,
+                        renewal_grace_seconds: args.renewal_grace_seconds,
+                    };
+                    let team = teams::update(app, ACTOR_CLI, args.team.team, change).await?;
+                    if output.json {
+                        return Ok(output.document(&describe(&team))?);
+                    }
+                    note(&format!("the team \"{}\" is up to date", team.name));
+                    Ok(())
+                }
+            })
+            .await
+    }
+}
+
+fn list(teams: &[TeamConfig], output: &mut Output) -> anyhow::Result<()> {
+    let mut rows = List::begin(output, ["ID", "NAME", "CONNECTIONS", "MADE"]);
+    for team in teams {
+        rows.push(&describe(team), || {
+            let connection = |integration: &Integration| {
+                let state = if integration.enabled { "" } else { " (off)" };
+                format!("{}{state}", integration.provider)
+            };
+            let connections = team.integrations.values().map(connection).collect::<Vec<_>>().join(", ");
+            [team.id.to_string(), cell::text(&team.name), connections, cell::time(team.created_at)]
+        })?;
+    }
+    Ok(rows.finish("no teams yet: keyledger team create NAME")?)
+}
+
+fn describe(team: &TeamConfig) -> Value {
+    let active = |integration: &Integration| json!({ "provider": integration.provider, "active": integration.enabled });
+    json!({
+        "id": team.id,
+        "name": team.name,
+        "publicKey": team.public_key,
+        "mailMessage": team.mail_message,
+        "renewalGraceSeconds": team.renewal_grace_seconds,
+        "integrations": team.integrations.values().map(active).collect::<Vec<_>>(),
+        "createdAt": team.created_at,
+    })
+}

@@ -1,0 +1,30 @@
+//! `POST /api/v1/integrations/stripe?teamId=…`: Stripe's webhooks.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::integration::SecretKind;
+
+use super::{Caller, answer, header};
+use crate::http::{Front, HttpError, address, body, query};
+use crate::providers::{intake, stripe::signature};
+
+pub(in crate::http) async fn receive(
+    State(front): State<Front>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, HttpError> {
+    let body = body::read(body).await?;
+    let (team, _) = query::read(&uri)?;
+    let address = address::client(peer, &headers, &front.trusted_proxies);
+    let caller = Caller { address, team, provider: Provider::Stripe, kind: SecretKind::Webhook };
+    let (signed, now) = (header(&headers, "stripe-signature"), front.app.clock.now().as_second());
+    let team = front.verified(&caller, |secrets| signature::verify(signed, &body, secrets, now)).await?;
+    answer(Provider::Stripe, intake::stripe(&front.app, &team, &body).await?)
+}

@@ -1,0 +1,52 @@
+//! The front door: providers' endpoints and operations. A file per noun; handlers read top to bottom as a list of
+//! checks.
+
+mod address;
+mod body;
+mod error;
+mod integrations;
+mod operations;
+mod query;
+pub mod server;
+mod unsigned;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use ipnet::IpNet;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use error::HttpError;
+pub use unsigned::UnsignedLimit;
+
+use crate::app::App;
+
+/// What every handler can use.
+#[derive(Clone)]
+pub struct Front {
+    /// The process.
+    pub app: App,
+    /// Counts badly signed requests by address.
+    pub unsigned: Arc<UnsignedLimit>,
+    /// Proxies whose word on the client's address is taken.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// Renders the metrics.
+    pub metrics: PrometheusHandle,
+}
+
+/// All routes.
+pub fn router(front: Front) -> Router {
+    Router::new()
+        .route("/api/v1/integrations/stripe", post(integrations::stripe::receive))
+        .route("/api/v1/integrations/polymart", post(integrations::polymart::receive))
+        .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/metrics", get(operations::metrics))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .with_state(front)
+}

@@ -1,0 +1,21 @@
+//! keyledger: a licensing ledger that a software seller runs for itself.
+//!
+//! `ARCHITECTURE.md` at the root of the repository walks through the house.
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod directory;
+pub mod http;
+pub mod keys;
+pub mod licensing;
+pub mod mail;
+pub mod providers;
+pub mod scheduler;
+pub mod serve;
+pub mod serve_options;
+pub mod stop;
+
+#[cfg(test)]
+mod test_support;

@@ -1,0 +1,86 @@
+//! Decisions about one licence that rest on its own stream alone: activation, expiration, and what an admin does.
+
+use keyledger_events::event::license::{
+    LicenseActivated, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
+};
+use keyledger_events::{Event, Timestamp};
+use keyledger_projections::licenses::{License, awaits_activation, expires_at};
+
+/// What somebody wants of a licence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// A first verification is being accepted.
+    Activate,
+    /// Its time may have come.
+    Expire,
+    /// An admin suspends it.
+    Suspend {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// An admin lifts a suspension.
+    Reinstate {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// An admin makes it void.
+    Revoke {
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// Why a licence does not do what is asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Void for good.
+    #[error("the licence is revoked; a revocation cannot be undone")]
+    Revoked,
+    /// Not valid for the time being.
+    #[error("the licence is suspended; reinstate it first")]
+    Suspended,
+}
+
+/// What happened and when; nothing when the licence is already as asked.
+pub type Decision = Result<Option<(Timestamp, Event)>, Refusal>;
+
+/// Decides a command at `now`.
+///
+/// # Errors
+/// When the licence's state forbids it.
+pub fn decide(license: &License, command: Command, now: Timestamp) -> Decision {
+    match command {
+        Command::Activate => activate(license, now),
+        Command::Expire => Ok(expire(license, now)),
+        Command::Suspend { .. } | Command::Reinstate { .. } if license.revoked() => Err(Refusal::Revoked),
+        Command::Suspend { reason } => {
+            Ok((!license.admin_suspended).then(|| (now, LicenseSuspended { reason }.into())))
+        }
+        Command::Reinstate { reason } => {
+            Ok(license.admin_suspended.then(|| (now, LicenseReinstated { reason }.into())))
+        }
+        Command::Revoke { reason } => {
+            Ok((!license.admin_revoked).then(|| (now, LicenseRevoked { reason, terms: None }.into())))
+        }
+    }
+}
+
+/// The clock of an ACTIVATION licence starts once; other licences have none to start.
+fn activate(license: &License, now: Timestamp) -> Decision {
+    if license.revoked() {
+        return Err(Refusal::Revoked);
+    }
+    if license.suspended() {
+        return Err(Refusal::Suspended);
+    }
+    Ok(awaits_activation(&license.terms, license.activated_at).then(|| {
+        let expires_at = expires_at(&license.terms, Some(now));
+        (now, LicenseActivated { activated_at: now, expires_at }.into())
+    }))
+}
+
+/// Says that the licence ran out, at the moment it was due and not when somebody noticed.
+fn expire(license: &License, now: Timestamp) -> Option<(Timestamp, Event)> {
+    let due_at = license.expiration_owed().filter(|due_at| *due_at <= now)?;
+    Some((due_at, LicenseExpired { due_at }.into()))
+}

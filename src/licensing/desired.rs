@@ -1,0 +1,182 @@
+//! Which licences a purchase's facts call for, and on what terms. A pure function of the folded facts, so that
+//! every order of deliveries leads to the same answer.
+
+use std::collections::BTreeMap;
+
+use keyledger_events::event::license::{SubscriptionTerms, Terms};
+use keyledger_events::event::purchase::{DisputeStatus, PurchaseLine};
+use keyledger_events::{TeamId, Timestamp, id};
+use uuid::Uuid;
+
+use super::purchase::{Checkout, Purchase, Unit};
+use super::subscription::{Slot, shared_references, slots};
+
+/// A licence that the facts call for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Its id, derived from what was bought.
+    pub license_id: Uuid,
+    /// What it was bought as.
+    pub unit: Unit,
+    /// What it must be.
+    pub terms: Terms,
+}
+
+/// What a decision rests on besides the facts.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The team.
+    pub team: TeamId,
+    /// How long past the paid period a subscription licence stays valid, in seconds.
+    pub grace_seconds: u32,
+}
+
+/// All licences that a purchase calls for, the first bought first.
+pub fn desired(purchase: &Purchase, rules: Rules) -> Vec<Desired> {
+    let mut all = Vec::new();
+    if let Some(checkout) = &purchase.checkout {
+        all.extend(of_checkout(purchase, checkout, rules));
+    }
+    all.extend(of_marketplace(purchase, rules));
+    all.extend(slots(purchase).iter().flat_map(|slot| of_slot(purchase, slot, rules)));
+    all
+}
+
+fn lost(purchase: &Purchase) -> bool {
+    purchase.disputes.values().any(|status| *status == DisputeStatus::Lost)
+}
+
+fn disputed(purchase: &Purchase) -> bool {
+    purchase.disputes.values().any(|status| *status == DisputeStatus::Open)
+}
+
+fn named(pairs: &[(&str, Option<&str>)]) -> BTreeMap<String, String> {
+    pairs.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned()))).collect()
+}
+
+/// One licence per line item and unit; a full refund revokes all of them.
+fn of_checkout(purchase: &Purchase, checkout: &Checkout, rules: Rules) -> Vec<Desired> {
+    let refunded = purchase.refunds.of_sale(checkout.amount).full();
+    let references = named(&[
+        ("stripeCheckoutSession", Some(&checkout.session)),
+        ("stripePaymentIntent", checkout.payment.as_deref()),
+    ]);
+    let units = checkout.lines.values().flat_map(|line| (0..line.quantity).map(move |unit| (line, unit)));
+    units
+        .map(|(line, unit)| Desired {
+            license_id: id::derived(rules.team, &["stripe", &checkout.session, &line.item, &unit.to_string()]),
+            unit: Unit { item: line.item.clone(), unit },
+            terms: Terms {
+                offer: line.offer.clone(),
+                purchased_at: checkout.paid_at,
+                subscription: None,
+                revoked: refunded || lost(purchase),
+                disputed: disputed(purchase),
+                references: references.clone(),
+            },
+        })
+        .collect()
+}
+
+/// A buyer owns a product on a marketplace once. Purchases with no removal between them are one licence; a
+/// removal, of the same moment or later, ends it; a purchase after that begins the next occurrence. A removal
+/// with nothing to end has no effect.
+fn of_marketplace(purchase: &Purchase, rules: Rules) -> Vec<Desired> {
+    let bought = purchase.marketplace.iter().map(|(at, line)| (*at, Some(line)));
+    let removed = purchase.removals.iter().map(|at| (*at, None));
+    let mut story: Vec<_> = bought.chain(removed).collect();
+    story.sort_by_key(|(at, line)| (*at, line.is_none()));
+    let mut found: Vec<Desired> = Vec::new();
+    let mut owned = false;
+    for (at, line) in story {
+        match line {
+            Some(line) if !owned => {
+                owned = true;
+                let occurrence = u32::try_from(found.len()).unwrap_or(u32::MAX);
+                found.push(occurrence_of(line, occurrence, at, rules));
+            }
+            Some(_) => {}
+            None => {
+                owned = false;
+                if let Some(last) = found.last_mut() {
+                    last.terms.revoked = true;
+                }
+            }
+        }
+    }
+    found
+}
+
+fn occurrence_of(line: &PurchaseLine, occurrence: u32, purchased_at: Timestamp, rules: Rules) -> Desired {
+    let (product, user) = line.item.split_once('/').unwrap_or((&line.item, ""));
+    Desired {
+        license_id: id::derived(rules.team, &["polymart", product, user, &occurrence.to_string()]),
+        unit: Unit { item: line.item.clone(), unit: occurrence },
+        terms: Terms {
+            offer: line.offer.clone(),
+            purchased_at,
+            subscription: None,
+            revoked: false,
+            disputed: false,
+            references: named(&[("polymartProduct", Some(product)), ("polymartUser", Some(user))]),
+        },
+    }
+}
+
+/// One licence per unit of a subscription's slot. It follows the slot through swaps: a licence that was issued
+/// for any of its items is the slot's, and should there be two because a swap became known too late, the one
+/// of the earlier item stays.
+fn of_slot(purchase: &Purchase, slot: &Slot, rules: Rules) -> Vec<Desired> {
+    let mut found = Vec::new();
+    for unit in 0..slot.quantity(purchase) {
+        let Some(terms) = slot_terms(purchase, slot, unit, rules) else { continue };
+        let issued = issued_for(purchase, slot, unit);
+        let (license_id, item) = issued.first().cloned().unwrap_or_else(|| {
+            let subscription = terms.references.get("stripeSubscription").map_or("", String::as_str);
+            let parts = ["stripe", subscription, &slot.root, &unit.to_string()];
+            (id::derived(rules.team, &parts), slot.root.clone())
+        });
+        for (superseded, item) in issued.into_iter().skip(1) {
+            let terms = Terms { revoked: true, ..terms.clone() };
+            found.push(Desired { license_id: superseded, unit: Unit { item, unit }, terms });
+        }
+        found.push(Desired { license_id, unit: Unit { item, unit }, terms });
+    }
+    found
+}
+
+/// Licences issued for this unit of the slot, that of the root item first.
+fn issued_for(purchase: &Purchase, slot: &Slot, unit: u32) -> Vec<(Uuid, String)> {
+    let mut issued: Vec<_> = slot
+        .items
+        .iter()
+        .filter_map(|item| Some((*purchase.licensed.get(&Unit { item: item.clone(), unit })?, item.clone())))
+        .collect();
+    issued.sort_by_key(|(_, item)| *item != slot.root);
+    issued
+}
+
+fn slot_terms(purchase: &Purchase, slot: &Slot, unit: u32, rules: Rules) -> Option<Terms> {
+    let (offer, item) = slot.offer(purchase)?;
+    let last = slot.last_period(purchase, unit);
+    let invoice = last.map(|period| period.invoice);
+    let payment = invoice.and_then(|invoice| purchase.invoices.get(invoice)).and_then(|paid| paid.payment.as_deref());
+    let mut references = shared_references(purchase);
+    references.extend(named(&[
+        ("stripeSubscriptionItem", Some(item)),
+        ("stripeInvoice", invoice),
+        ("stripePaymentIntent", payment),
+    ]));
+    Some(Terms {
+        offer: offer.clone(),
+        purchased_at: slot.first_paid_at(purchase, unit)?,
+        subscription: Some(SubscriptionTerms {
+            paid_until: last.map(|period| period.line.period_end),
+            grace_seconds: rules.grace_seconds,
+            ended_at: purchase.ceased_at,
+        }),
+        revoked: lost(purchase),
+        disputed: disputed(purchase),
+        references,
+    })
+}

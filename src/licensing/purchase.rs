@@ -1,0 +1,214 @@
+//! A purchase: the fold over its stream of facts. Folding the same facts in another order, or some of them twice,
+//! gives the same purchase.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::license::Offer;
+use keyledger_events::event::purchase::{
+    DisputeRecorded, DisputeStatus, ItemSwap, PaidLine, PeriodPaid, PurchaseLine, PurchaseRecorded,
+    SubscriptionObserved, UnitLicensed,
+};
+use keyledger_events::{Event, Timestamp};
+use uuid::Uuid;
+
+use super::money::Refunds;
+
+/// Everything that providers told about one thing sold.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Purchase {
+    /// The number of events in its stream.
+    pub version: i64,
+    /// A paid checkout session.
+    pub checkout: Option<Checkout>,
+    /// Purchases on a marketplace by their time: a removal may lie between two.
+    pub marketplace: BTreeMap<Timestamp, PurchaseLine>,
+    /// Paid invoices of a subscription, by invoice.
+    pub invoices: BTreeMap<String, PeriodPaid>,
+    /// What a subscription was seen to consist of, by time; the same moment is kept once per content.
+    pub observed: Vec<SubscriptionObserved>,
+    /// The earliest end of the subscription that was told.
+    pub ceased_at: Option<Timestamp>,
+    /// Money that went back.
+    pub refunds: Refunds,
+    /// How each dispute stands.
+    pub disputes: BTreeMap<String, DisputeStatus>,
+    /// When a marketplace took it back.
+    pub removals: BTreeSet<Timestamp>,
+    /// Payments that failed, by checkout session or invoice.
+    pub failures: BTreeSet<String>,
+    /// Who buys, as the first fact that knew it said.
+    pub customer_id: Option<Uuid>,
+    /// Licences issued so far.
+    pub licensed: BTreeMap<Unit, Uuid>,
+}
+
+/// One unit of something bought.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unit {
+    /// The line item, subscription item, or Polymart product.
+    pub item: String,
+    /// 0 for the first unit of the quantity.
+    pub unit: u32,
+}
+
+/// A paid checkout session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkout {
+    /// Stripe's id of the session.
+    pub session: String,
+    /// The earliest moment at which it was told to be paid.
+    pub paid_at: Timestamp,
+    /// The payment intent.
+    pub payment: Option<String>,
+    /// What was paid, in the currency's smallest unit.
+    pub amount: Option<i64>,
+    /// The lines that are ours, by Stripe's id of the line.
+    pub lines: BTreeMap<String, PurchaseLine>,
+}
+
+impl Purchase {
+    /// Folds the next event of the stream. Events that are not a purchase's facts change nothing.
+    pub fn evolve(&mut self, event: &Event) {
+        self.version += 1;
+        match event {
+            Event::PurchaseRecorded(fact) => self.sold(fact),
+            Event::PeriodPaid(fact) => self.paid(fact),
+            Event::SubscriptionObserved(fact) => self.observe(fact),
+            Event::SubscriptionCeased(fact) => {
+                self.ceased_at = Some(self.ceased_at.map_or(fact.ended_at, |known| known.min(fact.ended_at)));
+            }
+            Event::RefundRecorded(fact) => self.refunds.record(fact),
+            Event::DisputeRecorded(fact) => self.dispute(fact),
+            Event::RemovalRecorded(fact) => {
+                self.removals.insert(fact.removed_at);
+            }
+            Event::PaymentFailed(fact) => {
+                self.failures.insert(fact.reference.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn sold(&mut self, fact: &PurchaseRecorded) {
+        self.note_licensed(&fact.licensed);
+        self.customer_id = self.customer_id.or(fact.customer_id);
+        match fact.provider {
+            Provider::Stripe => self.checked_out(fact),
+            Provider::Polymart => {
+                for line in &fact.lines {
+                    self.marketplace.entry(fact.purchased_at).or_insert_with(|| line.clone());
+                }
+            }
+        }
+    }
+
+    /// A session that is told twice was paid at the earlier moment, and its lines add up.
+    fn checked_out(&mut self, fact: &PurchaseRecorded) {
+        let checkout = self.checkout.get_or_insert_with(|| Checkout {
+            session: fact.reference.clone(),
+            paid_at: fact.purchased_at,
+            payment: None,
+            amount: None,
+            lines: BTreeMap::new(),
+        });
+        checkout.paid_at = checkout.paid_at.min(fact.purchased_at);
+        checkout.payment = checkout.payment.take().or_else(|| fact.payment.clone());
+        checkout.amount = checkout.amount.max(fact.amount);
+        for line in &fact.lines {
+            checkout.lines.entry(line.item.clone()).or_insert_with(|| line.clone());
+        }
+    }
+
+    fn paid(&mut self, fact: &PeriodPaid) {
+        self.note_licensed(&fact.licensed);
+        self.customer_id = self.customer_id.or(fact.customer_id);
+        match self.invoices.get_mut(&fact.invoice) {
+            None => {
+                self.invoices.insert(fact.invoice.clone(), fact.clone());
+            }
+            Some(known) => {
+                known.paid_at = known.paid_at.min(fact.paid_at);
+                known.amount = known.amount.max(fact.amount);
+                known.payment = known.payment.take().or_else(|| fact.payment.clone());
+                known.customer_id = known.customer_id.or(fact.customer_id);
+                for line in &fact.lines {
+                    if !known.lines.iter().any(|old| same_period(old, line)) {
+                        known.lines.push(line.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn observe(&mut self, fact: &SubscriptionObserved) {
+        self.customer_id = self.customer_id.or(fact.customer_id);
+        if !self.observed.contains(fact) {
+            self.observed.push(fact.clone());
+        }
+    }
+
+    /// Won and lost are final; an inquiry may become a dispute but never undoes one.
+    fn dispute(&mut self, fact: &DisputeRecorded) {
+        let known = self.disputes.entry(fact.dispute.clone()).or_insert(fact.status);
+        *known = (*known).max(fact.status);
+    }
+
+    fn note_licensed(&mut self, licensed: &[UnitLicensed]) {
+        for unit in licensed {
+            self.licensed.insert(Unit { item: unit.item.clone(), unit: unit.unit }, unit.license_id);
+        }
+    }
+
+    /// Whether an event would tell anything new.
+    pub fn learns_from(&self, event: &Event) -> bool {
+        let mut after = self.clone();
+        after.evolve(event);
+        after.version = self.version;
+        // Which licences were issued is our own note, not the provider's fact.
+        after.licensed.clone_from(&self.licensed);
+        after != *self
+    }
+
+    /// Swaps of one subscription item for another.
+    pub fn swaps(&self) -> impl Iterator<Item = &ItemSwap> {
+        self.observed.iter().flat_map(|seen| &seen.swapped)
+    }
+
+    /// Lines of all paid invoices, each with its invoice.
+    pub fn paid_lines(&self) -> impl Iterator<Item = (&PeriodPaid, &PaidLine)> {
+        self.invoices.values().flat_map(|invoice| invoice.lines.iter().map(move |line| (invoice, line)))
+    }
+
+    /// The offer that a Stripe product stood for when it was last met in this purchase, so that an ordinary
+    /// renewal needs no call.
+    pub fn known_offer(&self, stripe_product: &str) -> Option<&Offer> {
+        let paid = self
+            .paid_lines()
+            .filter(|(_, line)| line.stripe_product == stripe_product)
+            .map(|(invoice, line)| (invoice.paid_at, &line.offer));
+        let seen = self.observed.iter().flat_map(|seen| {
+            seen.items
+                .iter()
+                .filter(|item| item.stripe_product.as_deref() == Some(stripe_product))
+                .filter_map(|item| item.offer.as_ref().map(|offer| (seen.observed_at, offer)))
+        });
+        paid.chain(seen).max_by_key(|(at, _)| *at).map(|(_, offer)| offer)
+    }
+
+    /// Whether a subscription item was met before, in an invoice or an observation.
+    pub fn knows_item(&self, item: &str) -> bool {
+        self.paid_lines().any(|(_, line)| line.item == item)
+            || self.observed.iter().any(|seen| seen.items.iter().any(|known| known.item == item))
+            || self.swaps().any(|swap| swap.from == item || swap.to == item)
+    }
+
+    /// Whether the subscription was heard of at all.
+    pub fn is_known_subscription(&self) -> bool {
+        !self.invoices.is_empty() || !self.observed.is_empty()
+    }
+}
+
+fn same_period(old: &PaidLine, new: &PaidLine) -> bool {
+    old.item == new.item && old.period_start == new.period_start && old.period_end == new.period_end
+}

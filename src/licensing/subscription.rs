@@ -1,0 +1,122 @@
+//! What the facts of a subscription amount to: which of its items are the same thing bought, what it entitles to
+//! now, and until when it is paid. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyledger_events::Timestamp;
+use keyledger_events::event::license::Offer;
+use keyledger_events::event::purchase::PaidLine;
+
+use super::purchase::Purchase;
+
+/// Subscription items that followed one another by swaps: one thing bought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The items, in the order of their names.
+    pub items: BTreeSet<String>,
+    /// The item that came first: no swap leads to it.
+    pub root: String,
+}
+
+/// Groups all items that were paid for or swapped into slots.
+pub fn slots(purchase: &Purchase) -> Vec<Slot> {
+    let mut groups: Vec<BTreeSet<String>> = Vec::new();
+    let paid = purchase.paid_lines().map(|(_, line)| BTreeSet::from([line.item.clone()]));
+    let swapped = purchase.swaps().map(|swap| BTreeSet::from([swap.from.clone(), swap.to.clone()]));
+    for mut group in paid.chain(swapped) {
+        let (joined, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|other| !other.is_disjoint(&group));
+        group.extend(joined.into_iter().flatten());
+        groups = apart;
+        groups.push(group);
+    }
+    let later: BTreeSet<_> = purchase.swaps().map(|swap| &swap.to).collect();
+    let slot = |items: BTreeSet<String>| {
+        let root = items.iter().find(|item| !later.contains(item)).or_else(|| items.first())?.clone();
+        Some(Slot { items, root })
+    };
+    let mut slots: Vec<_> = groups.into_iter().filter_map(slot).collect();
+    slots.sort_by(|a, b| a.root.cmp(&b.root));
+    slots
+}
+
+impl Slot {
+    /// Lines of paid invoices for this slot, each with whether the money of its invoice went back in full.
+    fn lines<'a>(&'a self, purchase: &'a Purchase) -> impl Iterator<Item = PaidPeriod<'a>> {
+        purchase.paid_lines().filter(|(_, line)| self.items.contains(&line.item)).map(|(invoice, line)| {
+            let balance = purchase.refunds.of_invoice(&invoice.invoice, invoice.payment.as_deref(), invoice.amount);
+            PaidPeriod { line, invoice: &invoice.invoice, paid_at: invoice.paid_at, taken_back: balance.full() }
+        })
+    }
+
+    /// Units that were ever paid for.
+    pub fn quantity(&self, purchase: &Purchase) -> u32 {
+        self.lines(purchase).map(|period| period.line.quantity).max().unwrap_or(0)
+    }
+
+    /// The paid period of this unit that ends last, among those whose money was kept.
+    pub fn last_period<'a>(&'a self, purchase: &'a Purchase, unit: u32) -> Option<PaidPeriod<'a>> {
+        self.lines(purchase)
+            .filter(|period| period.line.quantity > unit && !period.taken_back)
+            .max_by_key(|period| (period.line.period_end, period.paid_at, period.invoice))
+    }
+
+    /// When this unit was first paid for.
+    pub fn first_paid_at(&self, purchase: &Purchase, unit: u32) -> Option<Timestamp> {
+        self.lines(purchase).filter(|period| period.line.quantity > unit).map(|period| period.paid_at).min()
+    }
+
+    /// What it entitles to now: what the latest fact says. Where an observation and an invoice are of the same
+    /// second, the observation is of the state after the change.
+    pub fn offer<'a>(&'a self, purchase: &'a Purchase) -> Option<(&'a Offer, &'a str)> {
+        let paid = self.lines(purchase).map(|period| {
+            let line = period.line;
+            ((period.paid_at, 0, line.stripe_product.as_str(), line.item.as_str()), &line.offer)
+        });
+        let seen = purchase.observed.iter().flat_map(|seen| {
+            let ours = seen.items.iter().filter(|item| self.items.contains(&item.item));
+            ours.filter_map(|item| {
+                let product = item.stripe_product.as_deref().unwrap_or_default();
+                Some(((seen.observed_at, 1, product, item.item.as_str()), item.offer.as_ref()?))
+            })
+        });
+        paid.chain(seen).max_by_key(|(at, _)| *at).map(|((_, _, _, item), offer)| (offer, item))
+    }
+}
+
+/// A paid service period of a slot.
+#[derive(Debug, Clone, Copy)]
+pub struct PaidPeriod<'a> {
+    /// The invoice's line.
+    pub line: &'a PaidLine,
+    /// The invoice.
+    pub invoice: &'a str,
+    /// When it was paid.
+    pub paid_at: Timestamp,
+    /// All of the invoice's money went back.
+    pub taken_back: bool,
+}
+
+/// Pairs items that an update removed with those it added. Equal numbers are needed: with more of one kind than
+/// of the other nobody can say which replaced which beyond the pairs in order.
+pub fn swaps_between(before: &[String], after: &[String]) -> Vec<keyledger_events::event::purchase::ItemSwap> {
+    let gone = before.iter().filter(|item| !after.contains(item));
+    let came = after.iter().filter(|item| !before.contains(item));
+    gone.zip(came)
+        .map(|(from, to)| keyledger_events::event::purchase::ItemSwap { from: from.clone(), to: to.clone() })
+        .collect()
+}
+
+/// References of a subscription that do not depend on the slot.
+pub fn shared_references(purchase: &Purchase) -> BTreeMap<String, String> {
+    let subscription = purchase
+        .invoices
+        .values()
+        .map(|invoice| &invoice.subscription)
+        .chain(purchase.observed.iter().map(|seen| &seen.subscription))
+        .next();
+    let session = purchase.observed.iter().filter_map(|seen| seen.checkout_session.as_ref()).min();
+    [("stripeSubscription", subscription), ("stripeCheckoutSession", session)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.clone())))
+        .collect()
+}

@@ -1,0 +1,369 @@
+//! A draft of what a provider event leads to: facts learnt, licences issued and changed, money linked, a mail
+//! requested, the event concluded. One append, all or nothing, resting on the versions that were read.
+
+use std::collections::HashMap;
+
+use keyledger_events::event::customer::CustomerRegistered;
+use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::license::LicenseIssued;
+use keyledger_events::keys::{KeyLink, KeyRingError};
+use keyledger_events::sealed::{DataKey, SealContext};
+use keyledger_events::{
+    AppendRequest, Event, Expected, LedgerError, NewEvent, Provenance, RecordedEvent, StreamId, StreamKind, id,
+};
+use keyledger_projections::licenses::License;
+use uuid::Uuid;
+
+use super::inbox::Delivery;
+use super::payments::LoadedPayments;
+use super::person::Person;
+use super::plan::{Conclusion, Plan};
+use crate::app::App;
+use crate::directory::{DirectoryError, Team};
+use crate::keys;
+use crate::licensing::consequences::Consequence;
+use crate::licensing::desired::{Desired, Rules, desired};
+use crate::licensing::learn::learn;
+use crate::licensing::payment::{self, Payments};
+use crate::licensing::purchase::Purchase;
+
+/// The domain of Message-IDs.
+const MESSAGE_ID_DOMAIN: &str = "keyledger";
+
+/// Why a draft cannot be made now.
+#[derive(Debug, thiserror::Error)]
+pub enum DraftError {
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A stored event cannot be read.
+    #[error(transparent)]
+    Decode(#[from] keyledger_events::event::DecodeError),
+    /// A key cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeyRingError),
+    /// The team cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The views are not up to date.
+    #[error(transparent)]
+    Fresh(#[from] crate::app::FreshError),
+}
+
+/// A draft about one purchase.
+pub struct Draft<'a> {
+    app: &'a App,
+    team: &'a Team,
+    delivery: &'a Delivery,
+    stream: StreamId,
+    /// The purchase as it stands with what the draft has learnt.
+    pub purchase: Purchase,
+    payments: Payments,
+    licenses: HashMap<Uuid, License>,
+    request: AppendRequest,
+    issued: Vec<Uuid>,
+    changed: usize,
+    learnt: usize,
+}
+
+impl<'a> Draft<'a> {
+    /// Begins with the purchase as the ledger has it.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn begin(
+        app: &'a App,
+        team: &'a Team,
+        delivery: &'a Delivery,
+        stream: StreamId,
+    ) -> Result<Self, DraftError> {
+        let mut draft = Self {
+            app,
+            team,
+            delivery,
+            stream,
+            purchase: Purchase::default(),
+            payments: Payments::default(),
+            licenses: HashMap::new(),
+            request: AppendRequest::new(delivery.team, delivery.provenance()),
+            issued: Vec::new(),
+            changed: 0,
+            learnt: 0,
+        };
+        for recorded in app.ledger.read_streams(delivery.team, &[stream]).await? {
+            draft.purchase.evolve(&recorded.decode()?);
+        }
+        draft.request = draft.request.expect(stream, draft.purchase.version);
+        draft.load_licenses().await?;
+        Ok(draft)
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { team: self.delivery.team, grace_seconds: self.team.config.renewal_grace_seconds }
+    }
+
+    /// Licences that the facts known so far call for. Those that only the next fact will call for cannot exist
+    /// yet: their ids are issued together with the fact.
+    async fn load_licenses(&mut self) -> Result<(), DraftError> {
+        let streams: Vec<_> = desired(&self.purchase, self.rules())
+            .into_iter()
+            .map(|desired| StreamId::new(StreamKind::License, desired.license_id))
+            .collect();
+        if streams.is_empty() {
+            return Ok(());
+        }
+        for recorded in self.app.ledger.read_streams(self.delivery.team, &streams).await? {
+            let state = self.licenses.remove(&recorded.stream.id);
+            if let Some(license) = License::evolve(state, &recorded, &recorded.decode()?) {
+                self.licenses.insert(license.id, license);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a fact with its consequences. A fact that is known already has none.
+    ///
+    /// # Errors
+    /// When a key cannot be had.
+    pub async fn learn(&mut self, fact: Event) -> Result<(), DraftError> {
+        let Some(lesson) = learn(&self.purchase, &self.licenses, self.rules(), fact) else { return Ok(()) };
+        self.purchase.evolve(&lesson.fact);
+        self.learnt += 1;
+        self.push(NewEvent::new(self.stream, self.delivery.occurred_at, lesson.fact));
+        for consequence in lesson.consequences {
+            self.follow(consequence).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&mut self, consequence: Consequence) -> Result<(), DraftError> {
+        match consequence {
+            Consequence::Issue(desired) => self.issue(desired).await,
+            Consequence::Change { license_id, version, events } => {
+                let stream = StreamId::new(StreamKind::License, license_id);
+                self.request.expected.push(Expected { stream, version });
+                self.changed += 1;
+                for event in events {
+                    self.push_to_license(NewEvent::new(stream, self.delivery.occurred_at, event), version);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Appends to a licence and folds it in at once, so that a second fact of the same draft builds on the first.
+    /// The version stays the stored one, which is what the append must expect.
+    fn push_to_license(&mut self, new: NewEvent, stored_version: i64) {
+        let recorded = provisional(self.delivery, &new, stored_version);
+        let state = self.licenses.remove(&new.stream.id);
+        if let Some(license) = License::evolve(state, &recorded, &new.event) {
+            self.licenses.insert(license.id, license);
+        }
+        self.push(new);
+    }
+
+    /// Issues a licence with a new key. Its stream must be new: what was bought is licensed once.
+    async fn issue(&mut self, desired: Desired) -> Result<(), DraftError> {
+        let team = self.delivery.team;
+        let stream = StreamId::new(StreamKind::License, desired.license_id);
+        let (key, event_id) = (keys::generate(), id::fresh());
+        let context = SealContext { team, event_id, field: License::KEY_FIELD };
+        let sealed = self.app.keys.team_key(team).await?.seal(context, key.as_bytes());
+        self.issued.push(desired.license_id);
+        self.request.expected.push(Expected { stream, version: 0 });
+        let event = LicenseIssued {
+            key: sealed,
+            key_lookup: keys::lookup(&self.app.keys, team, &key),
+            provider: self.delivery.provider,
+            livemode: self.delivery.livemode,
+            customer_id: self.purchase.customer_id,
+            purchase: self.stream,
+            item: desired.unit.item,
+            unit: desired.unit.unit,
+            terms: desired.terms,
+        };
+        let event = NewEvent { stream, event_id, occurred_at: self.delivery.occurred_at, event: event.into() };
+        self.push_to_license(event, 0);
+        Ok(())
+    }
+
+    fn push(&mut self, event: NewEvent) {
+        self.request.events.push(event);
+    }
+
+    /// Makes the buyer known, once, under a data key of their own, and links the delivery's key to them, so that
+    /// forgetting them takes both. Answers the customer's id and the key.
+    ///
+    /// # Errors
+    /// When ledger or keys store do not answer.
+    pub async fn customer(&mut self, person: &Person) -> Result<Option<(Uuid, DataKey)>, DraftError> {
+        let team = self.delivery.team;
+        let Some(customer_id) = person.id(&self.app.keys, team) else { return Ok(None) };
+        let stream = StreamId::new(StreamKind::Customer, customer_id);
+        let known = self.app.ledger.read_streams(team, &[stream]).await?;
+        let version = i64::try_from(known.len()).unwrap_or(i64::MAX);
+        self.request.expected.push(Expected { stream, version });
+        let key = match self.key_of(&known).await? {
+            Some(key) => key,
+            None => self.register(stream, person),
+        };
+        self.request.links.push(KeyLink { key_id: self.delivery.body.key_id(), customer_id });
+        Ok(Some((customer_id, key)))
+    }
+
+    /// The data key that the customer's personal data is sealed with; none for a new customer, and for one who
+    /// was forgotten and has come back.
+    async fn key_of(&self, known: &[RecordedEvent]) -> Result<Option<DataKey>, DraftError> {
+        let mut key_id = None;
+        for recorded in known {
+            if let Event::CustomerRegistered(registered) = recorded.decode()? {
+                key_id = registered.email.or(registered.name).map(|sealed| sealed.key_id());
+            }
+        }
+        let Some(key_id) = key_id else { return Ok(None) };
+        match self.app.keys.key(key_id).await {
+            Ok(key) => Ok(Some(key)),
+            Err(KeyRingError::Gone(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn register(&mut self, stream: StreamId, person: &Person) -> DataKey {
+        let (key, wrapped) = self.app.keys.generate(id::fresh());
+        let event_id = id::fresh();
+        let seal =
+            |field, text: &str| key.seal(SealContext { team: self.delivery.team, event_id, field }, text.as_bytes());
+        let event = CustomerRegistered {
+            provider: person.provider,
+            provider_customer: person.provider_customer.clone(),
+            email_lookup: person.email_lookup(&self.app.keys, self.delivery.team),
+            email: person.email.as_deref().map(|email| seal("email", email)),
+            name: person.name.as_deref().map(|name| seal("name", name)),
+        };
+        self.request.links.push(KeyLink { key_id: key.id(), customer_id: stream.id });
+        self.request.keys.push(wrapped);
+        self.push(NewEvent { stream, event_id, occurred_at: self.delivery.occurred_at, event: event.into() });
+        key
+    }
+
+    /// Requests the mail with all keys that the draft issues. Keys that are void from the start are not sent.
+    pub fn mail(&mut self, person: &Person, customer: Option<(Uuid, DataKey)>) {
+        let live = |id: &&Uuid| self.licenses.get(id).is_some_and(|license| !license.revoked());
+        let license_ids: Vec<_> = self.issued.iter().filter(live).copied().collect();
+        let (Some(email), Some((customer_id, key)), Some(first)) = (&person.email, customer, license_ids.first())
+        else {
+            return;
+        };
+        let delivery_id = id::derived(self.delivery.team, &["mail", &self.stream.to_string(), &first.to_string()]);
+        let event_id = id::fresh();
+        let context = SealContext { team: self.delivery.team, event_id, field: "to" };
+        let event = MailRequested {
+            purchase: self.stream,
+            customer_id,
+            to: key.seal(context, email.as_bytes()),
+            license_ids,
+            message_id: format!("<{delivery_id}@{MESSAGE_ID_DOMAIN}>"),
+        };
+        let stream = StreamId::new(StreamKind::Delivery, delivery_id);
+        self.push(NewEvent { stream, event_id, occurred_at: self.delivery.occurred_at, event: event.into() });
+    }
+
+    /// Links a payment intent, charge or invoice to another or, with `None`, to this purchase, and takes in the
+    /// refunds and disputes that were waiting for a way to it.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn link(&mut self, reference: &str, other: Option<&str>, purchase: &str) -> Result<(), DraftError> {
+        let team = self.delivery.team;
+        let near = payment::stream(team, reference);
+        let far = other.map_or((self.stream, purchase), |other| (payment::stream(team, other), other));
+        self.load_payments(&[near, far.0]).await?;
+        for (stream, link) in self.payments.link((near, reference), far) {
+            self.push(NewEvent::new(stream, self.delivery.occurred_at, link));
+        }
+        Ok(())
+    }
+
+    /// Takes in what is known of the linked payments but not yet of the purchase.
+    ///
+    /// # Errors
+    /// When a key cannot be had.
+    pub async fn learn_from_payments(&mut self) -> Result<(), DraftError> {
+        let refunds: Vec<_> = self.payments.refunds().collect();
+        let disputes: Vec<_> = self.payments.disputes().cloned().collect();
+        for refund in refunds {
+            self.learn(refund.into()).await?;
+        }
+        for dispute in disputes {
+            self.learn(dispute.into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Uses payments that were loaded before the purchase was known, with the events about them.
+    pub fn adopt(&mut self, payments: LoadedPayments) {
+        self.payments = payments.payments;
+        self.request.expected.extend(payments.expected);
+        self.request.events.extend(payments.events);
+    }
+
+    async fn load_payments(&mut self, wanted: &[StreamId]) -> Result<(), DraftError> {
+        let mut loaded = LoadedPayments { payments: std::mem::take(&mut self.payments), ..Default::default() };
+        let result = loaded.load(self.app, self.delivery, wanted).await;
+        self.adopt(loaded);
+        result
+    }
+
+    /// The licences issued by this draft.
+    pub fn issued(&self) -> usize {
+        self.issued.len()
+    }
+
+    /// What the draft does, for people.
+    pub fn summary(&self) -> String {
+        match (self.issued.len(), self.changed, self.learnt) {
+            (0, 0, 0) => "already known: nothing to do".to_owned(),
+            (0, 0, _) => "recorded; no licence changes".to_owned(),
+            (0, changed, _) => format!("changed {}", counted(changed, "licence")),
+            (issued, 0, _) => format!("issued {}", counted(issued, "licence")),
+            (issued, changed, _) => {
+                format!("issued {} and changed {}", counted(issued, "licence"), counted(changed, "licence"))
+            }
+        }
+    }
+
+    /// The plan, concluded as told.
+    pub fn conclude(self, conclusion: Conclusion) -> Plan {
+        let mut request = self.request;
+        if request.events.is_empty() {
+            // Without an effect there is nothing that the versions would protect.
+            request.expected.clear();
+            request.links.clear();
+        }
+        Plan { request, conclusion }
+    }
+}
+
+/// A number with its noun.
+pub fn counted(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A new event as it will stand in the ledger, as far as a fold needs to know.
+fn provisional(delivery: &Delivery, new: &NewEvent, version: i64) -> RecordedEvent {
+    RecordedEvent {
+        position: keyledger_events::Position::START,
+        team: delivery.team,
+        stream: new.stream,
+        stream_version: version,
+        event_id: new.event_id,
+        event_type: new.event.name().to_owned(),
+        schema_version: new.event.schema_version(),
+        occurred_at: new.occurred_at,
+        recorded_at: new.occurred_at,
+        provenance: Provenance::of(Provider::as_str(delivery.provider)),
+        payload: Vec::new(),
+        leaf_hash: [0; 32],
+    }
+}

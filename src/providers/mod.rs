@@ -1,0 +1,14 @@
+//! The two providers: checking that a delivery is genuine, reading what it says, and deciding what follows.
+
+pub mod draft;
+pub mod inbox;
+pub mod intake;
+pub mod interpreter;
+mod json;
+mod mac;
+pub mod offer;
+pub mod payments;
+pub mod person;
+pub mod plan;
+pub mod polymart;
+pub mod stripe;

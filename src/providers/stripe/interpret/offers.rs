@@ -1,0 +1,89 @@
+//! What a Stripe product entitles to: from what the purchase knows already, from the event where Stripe put the
+//! product into it, or from Stripe.
+
+use std::collections::BTreeMap;
+
+use keyledger_events::event::license::Offer;
+use keyledger_projections::view;
+use uuid::Uuid;
+
+use super::{Context, Stop};
+use crate::licensing::purchase::Purchase;
+use crate::providers::draft::DraftError;
+use crate::providers::stripe::metadata::{SaleKind, read_offer, well_formed_ids};
+
+/// What came of looking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The product has no `product_id`.
+    NotOurs,
+    /// An offer, and what the seller should know of it.
+    Offer(Offer, Vec<String>),
+    /// It is meant to be ours, but its metadata cannot be honoured.
+    Bad(Vec<String>),
+}
+
+impl Context<'_> {
+    /// The offer of a product of a subscription, without a call where the purchase has met it before.
+    pub(super) async fn subscription_offer(
+        &self,
+        purchase: &Purchase,
+        product: Option<&str>,
+        metadata: Option<&BTreeMap<String, String>>,
+    ) -> Result<Found, Stop> {
+        if let Some(offer) = product.and_then(|product| purchase.known_offer(product)) {
+            return Ok(Found::Offer(offer.clone(), Vec::new()));
+        }
+        self.offer(product, metadata, SaleKind::Subscription).await
+    }
+
+    /// The offer of a product, from its metadata where the event brought it along.
+    pub(super) async fn offer(
+        &self,
+        product: Option<&str>,
+        metadata: Option<&BTreeMap<String, String>>,
+        kind: SaleKind,
+    ) -> Result<Found, Stop> {
+        match (metadata, product) {
+            (Some(metadata), _) => self.read(product.unwrap_or("without id"), metadata, kind).await,
+            (None, Some(product)) => {
+                let answer = self.api()?.product(product).await?;
+                if answer.deleted {
+                    return Ok(Found::Bad(vec![format!("the Stripe product `{product}` was deleted")]));
+                }
+                self.read(product, &answer.metadata, kind).await
+            }
+            (None, None) => Ok(Found::NotOurs),
+        }
+    }
+
+    async fn read(&self, product: &str, metadata: &BTreeMap<String, String>, kind: SaleKind) -> Result<Found, Stop> {
+        let of_product = |reason: String| format!("Stripe product `{product}`: {reason}");
+        match read_offer(metadata, kind) {
+            Ok(None) => Ok(Found::NotOurs),
+            Err(reasons) => {
+                let unknown = self.unknown_products(&well_formed_ids(metadata)).await?;
+                Ok(Found::Bad(reasons.into_iter().chain(unknown).map(of_product).collect()))
+            }
+            Ok(Some(draft)) => {
+                let unknown = self.unknown_products(&draft.offer.product_ids).await?;
+                if unknown.is_empty() {
+                    return Ok(Found::Offer(draft.offer, draft.warnings.into_iter().map(of_product).collect()));
+                }
+                Ok(Found::Bad(unknown.into_iter().map(of_product).collect()))
+            }
+        }
+    }
+
+    /// Says which products the team does not have, denied only after catching up with the ledger.
+    async fn unknown_products(&self, ids: &[Uuid]) -> Result<Vec<String>, Stop> {
+        if ids.iter().all(|id| self.team.products.contains_key(id)) {
+            return Ok(Vec::new());
+        }
+        self.app.catch_up(&[view::PRODUCTS]).await.map_err(DraftError::from)?;
+        let existing = self.app.views.team(self.team_id()).existing_products(ids).await;
+        let existing = existing.map_err(|error| DraftError::Directory(error.into()))?;
+        let unknown = ids.iter().filter(|id| !existing.contains(*id));
+        Ok(unknown.map(|id| format!("`product_id` names {id}, which is no product of this team")).collect())
+    }
+}

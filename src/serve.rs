@@ -1,0 +1,143 @@
+//! The server: opens the ledger, starts its tasks, serves, and ends them in order.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::http::{Front, UnsignedLimit, router, server};
+use crate::mail::{MailUrl, Transport};
+use crate::providers::interpreter;
+use crate::serve_options::ServeOptions;
+use crate::stop::{Stop, Stopping, stop};
+use crate::{mail, scheduler};
+
+/// How often quiet addresses are forgotten and metrics are folded.
+const UPKEEP: Duration = Duration::from_secs(10);
+
+/// A server that is listening.
+pub struct Server {
+    /// What it serves.
+    pub app: App,
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    stop: Stop,
+    http: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+    views: (Stop, JoinHandle<()>),
+    writer: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the ledger and listens.
+    ///
+    /// # Errors
+    /// When the ledger cannot be opened, mail goes nowhere, or the address is taken.
+    pub async fn start(options: &ServeOptions, clock: keyledger_events::SharedClock) -> anyhow::Result<Self> {
+        let mail_url: MailUrl = options.mail_url.parse()?;
+        let transport = Transport::open(&mail_url)?;
+        let listener = TcpListener::bind(&options.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; choose another address with --listen", options.listen))?;
+        let address = listener.local_addr()?;
+        let (app, writer) = App::open(&options.database, &options.master, clock).await?;
+        app.runner.pass_once().await?;
+        let (stop_all, stopping) = stop();
+        let (stop_views, mut views_stopping) = stop();
+        let runner = app.runner.clone();
+        let commits = app.writer.commits();
+        let views =
+            tokio::spawn(async move { runner.run(commits, async move { views_stopping.requested().await }).await });
+        let unsigned = Arc::new(UnsignedLimit::per_minute(options.unsigned_limit_per_minute));
+        let front = Front {
+            app: app.clone(),
+            unsigned: unsigned.clone(),
+            trusted_proxies: options.trusted_proxies.clone().into(),
+            metrics: prometheus()?,
+        };
+        let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, stopping.clone()));
+        let http = tokio::spawn(server::run(listener, router(front), stopping.clone()));
+        let tasks = vec![
+            tokio::spawn(interpreter::run(app.clone(), stopping.clone())),
+            tokio::spawn(schedule(app.clone(), stopping.clone())),
+            tokio::spawn(mail::worker::run(app.clone(), transport, mail_url.from, stopping.clone())),
+            upkeep,
+        ];
+        Ok(Self { app, address, stop: stop_all, http, tasks, views: (stop_views, views), writer })
+    }
+
+    /// Ends in order: requests under way first, then the tasks, the views, and last the Writer, so that nothing
+    /// that was accepted is lost.
+    pub async fn stop(self) {
+        self.stop.request();
+        let _ = self.http.await;
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        let (stop_views, views) = self.views;
+        stop_views.request();
+        let _ = views.await;
+        // The Writer commits what is queued and ends with its last handle.
+        drop(self.app);
+        if tokio::time::timeout(UPKEEP, self.writer).await.is_err() {
+            tracing::warn!("the writer did not end in time");
+        }
+    }
+}
+
+/// Serves until SIGINT or SIGTERM. Prints the bound address on standard output when ready.
+///
+/// # Errors
+/// As [`Server::start`].
+#[expect(clippy::print_stdout, reason = "the contract: the bound address goes to standard output")]
+pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
+    let server = Server::start(&options, Arc::new(keyledger_events::SystemClock)).await?;
+    println!("listening on http://{}", server.address);
+    tracing::info!(address = %server.address, database = %options.database, "listening");
+    interrupted().await?;
+    tracing::info!("stopping: finishing what is under way");
+    server.stop().await;
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the signals cannot be listened to.
+pub async fn interrupted() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// The scheduler's life ends with the process; an earlier end is an error to be seen.
+async fn schedule(app: App, stopping: Stopping) {
+    if let Err(error) = scheduler::run(app, stopping).await {
+        tracing::error!(%error, "the scheduler cannot run: nothing is told that it has expired");
+    }
+}
+
+/// The process's one recorder of metrics.
+fn prometheus() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
+
+async fn keep_up(metrics: PrometheusHandle, unsigned: Arc<UnsignedLimit>, mut stopping: Stopping) {
+    while tokio::time::timeout(UPKEEP, stopping.requested()).await.is_err() {
+        metrics.run_upkeep();
+        unsigned.forget_quiet();
+    }
+}

@@ -1,0 +1,22 @@
+//! What `serve` needs to know.
+
+use ipnet::IpNet;
+
+use crate::config::{DatabaseUrl, MasterKeySource};
+
+/// What `serve` needs to know.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Where the ledger lives.
+    pub database: DatabaseUrl,
+    /// Where the master key comes from.
+    pub master: MasterKeySource,
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// Where mail goes. Kept as text so that an error about it can leave out the password.
+    pub mail_url: String,
+    /// Proxies whose word on the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Badly signed deliveries that an address may send per minute; 0 for no limit.
+    pub unsigned_limit_per_minute: u32,
+}

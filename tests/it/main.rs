@@ -1,0 +1,20 @@
+//! The stories of keyledger's users, told to the real binary from outside: one module a story.
+
+mod cli;
+mod crash;
+mod inbox;
+mod localstripe;
+mod mails;
+mod peers;
+mod polymart_placeholder;
+mod polymart_purchases;
+mod races;
+mod samples;
+mod signatures;
+mod smtp_transport;
+mod stripe_answers;
+mod stripe_metadata;
+mod stripe_oneoff;
+mod stripe_refunds;
+mod stripe_subscription;
+mod support;
