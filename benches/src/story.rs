@@ -116,7 +116,7 @@ impl Author {
         let event = LicenseIssued {
             key: self.seal(event_id, "key", b"BENCH-BENCH-BENCH-BENCH-BENCH"),
             key_lookup: format!("{0}{0}", ids.license.id.simple()),
-            provider: Provider::Stripe,
+            provider: Provider::Stripe.into(),
             livemode: Some(false),
             customer_id: None,
             purchase: ids.purchase,

@@ -1,6 +1,7 @@
 //! Pages of lists, newest first, by position: what is added meanwhile shifts nothing.
 
 use keyledger_events::Position;
+use uuid::Uuid;
 
 use crate::db::{Row, Value, ViewStore};
 use crate::error::QueryError;
@@ -15,6 +16,37 @@ pub struct Page {
     pub before: Option<Position>,
     /// This many at most.
     pub limit: Option<u32>,
+}
+
+/// A numbered part of a list, for programs that ask for page 3. What is added meanwhile shifts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumberedPage {
+    /// Rows before it.
+    pub offset: u32,
+    /// Rows of it at most.
+    pub limit: u32,
+    /// What the list is ordered by.
+    pub order: Order,
+    /// The smallest first.
+    pub ascending: bool,
+}
+
+/// What a list can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// When a thing was made.
+    Created,
+    /// When it last changed.
+    Updated,
+}
+
+impl Order {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Created => "created_position",
+            Self::Updated => "updated_position",
+        }
+    }
 }
 
 /// Conditions of a list's query and their arguments, in order.
@@ -49,6 +81,19 @@ impl Conditions {
         }
         if !places.is_empty() {
             self.sql.push(format!("{column} IN ({})", places.join(", ")));
+        }
+        self
+    }
+
+    /// `column`, a list of ids, names one of `ids`; without ids anything is right.
+    pub(crate) fn names_one_of(mut self, column: &str, ids: &[Uuid]) -> Self {
+        let mut alternatives = Vec::new();
+        for id in ids {
+            self.args.push(Value::text(format!("%{id}%")));
+            alternatives.push(format!("{column} LIKE ${}", self.args.len()));
+        }
+        if !alternatives.is_empty() {
+            self.sql.push(format!("({})", alternatives.join(" OR ")));
         }
         self
     }
@@ -93,6 +138,33 @@ pub(crate) async fn list<T>(
             _ => return Ok(found),
         }
     }
+}
+
+/// Documents of a numbered part of a list. The view has the columns that [`Order`] names.
+pub(crate) async fn numbered<T>(
+    views: &ViewStore,
+    view: &'static str,
+    conditions: Conditions,
+    page: NumberedPage,
+    decode: impl Fn(&Row) -> Result<T, QueryError>,
+) -> Result<Vec<T>, QueryError> {
+    let Conditions { sql, args } = conditions;
+    let (column, direction) = (page.order.column(), if page.ascending { "ASC" } else { "DESC" });
+    let sql = format!(
+        "SELECT doc FROM {{table}} WHERE {} ORDER BY {column} {direction} LIMIT {} OFFSET {}",
+        sql.join(" AND "),
+        page.limit.min(ROWS_PER_QUERY),
+        page.offset
+    );
+    views.query(view, &sql, args).await?.iter().map(decode).collect()
+}
+
+/// The number of a view's rows.
+pub(crate) async fn total(views: &ViewStore, view: &'static str, conditions: Conditions) -> Result<u64, QueryError> {
+    let Conditions { sql, args } = conditions;
+    let rows = views.query(view, &format!("SELECT COUNT(*) FROM {{table}} WHERE {}", sql.join(" AND ")), args).await?;
+    let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
+    Ok(count.unsigned_abs())
 }
 
 fn count<T>(items: &[T]) -> u32 {

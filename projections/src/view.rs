@@ -13,6 +13,7 @@ use crate::licenses::LicensesFold;
 use crate::placeholders::PlaceholdersFold;
 use crate::products::ProductsFold;
 use crate::projection::Projection;
+use crate::seats::SeatsFold;
 use crate::teams::TeamsFold;
 
 /// Teams with their settings, integrations and API keys.
@@ -34,9 +35,12 @@ pub const INBOX: &str = InboxFold::NAME;
 /// Mails.
 pub const DELIVERIES: &str = DeliveriesFold::NAME;
 
+/// Devices and addresses with a seat.
+pub const SEATS: &str = SeatsFold::NAME;
+
 /// The names of all views.
-pub const ALL: [&str; 9] =
-    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES];
+pub const ALL: [&str; 10] =
+    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS];
 
 /// All views of this release.
 pub fn projections() -> Vec<Arc<dyn Projection>> {
@@ -50,6 +54,7 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(Folded::<ExpirationsFold>::default()),
         Arc::new(Folded::<InboxFold>::default()),
         Arc::new(Folded::<DeliveriesFold>::default()),
+        Arc::new(Folded::<SeatsFold>::default()),
     ]
 }
 

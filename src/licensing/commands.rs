@@ -4,7 +4,7 @@ use keyledger_events::event::license::{
     LicenseActivated, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
 };
 use keyledger_events::{Event, Timestamp};
-use keyledger_projections::licenses::{License, awaits_activation, expires_at};
+use keyledger_projections::licenses::License;
 
 /// What somebody wants of a licence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +73,8 @@ fn activate(license: &License, now: Timestamp) -> Decision {
     if license.suspended() {
         return Err(Refusal::Suspended);
     }
-    Ok(awaits_activation(&license.terms, license.activated_at).then(|| {
-        let expires_at = expires_at(&license.terms, Some(now));
+    Ok(license.awaits_activation().then(|| {
+        let expires_at = license.expires_at_if_activated(Some(now));
         (now, LicenseActivated { activated_at: now, expires_at }.into())
     }))
 }

@@ -175,7 +175,7 @@ impl<'a> Draft<'a> {
         let event = LicenseIssued {
             key: sealed,
             key_lookup: keys::lookup(&self.app.keys, team, &key),
-            provider: self.delivery.provider,
+            provider: self.delivery.provider.into(),
             livemode: self.delivery.livemode,
             customer_id: self.purchase.customer_id,
             purchase: self.stream,
@@ -235,7 +235,7 @@ impl<'a> Draft<'a> {
         let seal =
             |field, text: &str| key.seal(SealContext { team: self.delivery.team, event_id, field }, text.as_bytes());
         let event = CustomerRegistered {
-            provider: person.provider,
+            provider: person.provider.into(),
             provider_customer: person.provider_customer.clone(),
             email_lookup: person.email_lookup(&self.app.keys, self.delivery.team),
             email: person.email.as_deref().map(|email| seal("email", email)),

@@ -40,7 +40,7 @@ impl Home {
             let issued = LicenseIssued {
                 key: self.seal(event_id, License::KEY_FIELD, &format!("KEY-{unit}")).await?,
                 key_lookup: format!("lookup of {event_id}"),
-                provider: Provider::Stripe,
+                provider: Provider::Stripe.into(),
                 livemode: Some(true),
                 customer_id: None,
                 purchase: StreamId::new(StreamKind::Purchase, self.product),

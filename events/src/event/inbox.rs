@@ -34,6 +34,44 @@ impl fmt::Display for Provider {
     }
 }
 
+/// Where a licence or a customer comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Sold through Stripe.
+    Stripe,
+    /// Sold through Polymart.
+    Polymart,
+    /// Made by the seller, by hand or by a program of theirs.
+    Manual,
+}
+
+impl Origin {
+    /// The word used on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stripe => "stripe",
+            Self::Polymart => "polymart",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+impl From<Provider> for Origin {
+    fn from(provider: Provider) -> Self {
+        match provider {
+            Provider::Stripe => Self::Stripe,
+            Provider::Polymart => Self::Polymart,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A verified provider event arrived.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderEventReceived {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::inbox::Provider;
+use super::inbox::{Origin, Provider};
 use crate::clock::Timestamp;
 use crate::id::StreamId;
 use crate::sealed::Sealed;
@@ -83,16 +83,16 @@ pub struct LicenseIssued {
     /// Hex of the keyed fingerprint of the licence key, for look-ups.
     pub key_lookup: String,
     /// Who sold it.
-    pub provider: Provider,
+    pub provider: Origin,
     /// Whether real money moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub livemode: Option<bool>,
     /// Who bought it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<Uuid>,
-    /// What it was bought with.
+    /// What it was bought with. A licence that the seller made by hand has a stream of its own here, without facts.
     pub purchase: StreamId,
-    /// The line item, subscription item, or Polymart product it was bought as.
+    /// The line item, subscription item, or Polymart product it was bought as; `manual` for one made by hand.
     pub item: String,
     /// 0 for the first unit of the quantity.
     pub unit: u32,
@@ -219,4 +219,132 @@ pub struct PlaceholderAnswered {
     /// The request's nonce.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+}
+
+/// A limit that the seller set, or took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeatLimit {
+    /// As many as want to.
+    Unlimited,
+    /// So many at once.
+    AtMost(u32),
+}
+
+impl SeatLimit {
+    /// The number; `None` where there is no limit.
+    pub fn number(self) -> Option<u32> {
+        match self {
+            Self::Unlimited => None,
+            Self::AtMost(number) => Some(number),
+        }
+    }
+}
+
+impl From<Option<u32>> for SeatLimit {
+    fn from(number: Option<u32>) -> Self {
+        number.map_or(Self::Unlimited, Self::AtMost)
+    }
+}
+
+/// When a licence ends, as the seller decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expiration {
+    /// Not at all.
+    Never,
+    /// At a moment.
+    Date(Timestamp),
+    /// Days after something.
+    Duration {
+        /// How many.
+        days: u32,
+        /// After what.
+        start: ExpirationStart,
+    },
+}
+
+/// The seller, or a program of theirs, set something on a licence. It outranks what providers say of the same;
+/// what is `None` stays as it was.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LicenseAmended {
+    /// What it opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product_ids: Option<Vec<Uuid>>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_ids: Option<Vec<Uuid>>,
+    /// Addresses at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_limit: Option<SeatLimit>,
+    /// Devices at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hwid_limit: Option<SeatLimit>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<Expiration>,
+    /// The seller's own notes on it, a JSON list of [`MetadataEntry`](super::metadata::MetadataEntry), under the
+    /// team's data key: sellers write names into them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Sealed>,
+}
+
+/// The licence got another key; the old one opens nothing any more and is never given again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseKeyReplaced {
+    /// The new licence key, under the team's data key.
+    pub key: Sealed,
+    /// Hex of the keyed fingerprint of the new key.
+    pub key_lookup: String,
+}
+
+/// A device took a seat. Only licences with a limit have seats, so that a stranger with a key cannot make the
+/// ledger grow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceBound {
+    /// Its id, derived from the licence and the hardware identifier.
+    pub device_id: Uuid,
+    /// Hex of the keyed fingerprint of the hardware identifier.
+    pub lookup: String,
+    /// The hardware identifier, under the buyer's data key or, where there is none, the team's.
+    pub identifier: Sealed,
+}
+
+/// Why a seat became free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseReason {
+    /// It was not seen for longer than the team's timeout, and somebody else wanted the seat.
+    TimedOut,
+    /// The seller said so.
+    Forgotten,
+}
+
+/// A device's seat became free.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceReleased {
+    /// Which one.
+    pub device_id: Uuid,
+    /// Why.
+    pub reason: ReleaseReason,
+}
+
+/// An address took a seat, as a device does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddressBound {
+    /// Its id, derived from the licence and the address.
+    pub address_id: Uuid,
+    /// Hex of the keyed fingerprint of the address.
+    pub lookup: String,
+    /// The address, under the buyer's data key or, where there is none, the team's.
+    pub address: Sealed,
+}
+
+/// An address's seat became free.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddressReleased {
+    /// Which one.
+    pub address_id: Uuid,
+    /// Why.
+    pub reason: ReleaseReason,
 }

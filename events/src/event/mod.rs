@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod inbox;
 pub mod integration;
 pub mod license;
+pub mod metadata;
 pub mod payment;
 pub mod product;
 pub mod purchase;
@@ -119,8 +120,20 @@ events! {
     TeamUpdated = 1,
     /// An API key was made.
     ApiKeyCreated = 1,
+    /// An API key was revoked.
+    ApiKeyRevoked = 1,
+    /// How verifications are answered was changed.
+    VerificationSettingsUpdated = 1,
+    /// Something was put on the blacklist.
+    BlacklistEntryAdded = 1,
+    /// Something was taken off the blacklist.
+    BlacklistEntryRemoved = 1,
     /// A product was made.
     ProductRegistered = 1,
+    /// A product's description was changed.
+    ProductUpdated = 1,
+    /// A product is no longer sold.
+    ProductRemoved = 1,
     /// A provider's connection was switched on.
     IntegrationEnabled = 1,
     /// A provider's connection was switched off.
@@ -133,6 +146,10 @@ events! {
     SecretRetired = 1,
     /// A buyer became known.
     CustomerRegistered = 1,
+    /// The seller told who a customer is.
+    CustomerUpdated = 1,
+    /// A customer was taken off the list.
+    CustomerRemoved = 1,
     /// A verified provider event arrived.
     ProviderEventReceived = 1,
     /// A node set out to interpret a provider event with calls outside.
@@ -191,6 +208,18 @@ events! {
     LicenseRevoked = 1,
     /// A licence's terms were corrected by an earlier fact that arrived late.
     LicenseUpdated = 1,
+    /// The seller set something on a licence, which outranks what providers say.
+    LicenseAmended = 1,
+    /// A licence got another key.
+    LicenseKeyReplaced = 1,
+    /// A device took a seat of a licence.
+    DeviceBound = 1,
+    /// A device's seat became free.
+    DeviceReleased = 1,
+    /// An address took a seat of a licence.
+    AddressBound = 1,
+    /// An address's seat became free.
+    AddressReleased = 1,
     /// A licence key was given to a marketplace for a buyer's download.
     PlaceholderAnswered = 1,
     /// A mail with licence keys is to go out.

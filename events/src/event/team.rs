@@ -56,3 +56,94 @@ pub struct ApiKeyCreated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
 }
+
+/// An API key was revoked: from then on it opens nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApiKeyRevoked {
+    /// The key's id.
+    pub key_id: Uuid,
+}
+
+/// How verifications are answered was changed; what is `None` stays as it was.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct VerificationSettingsUpdated {
+    /// Whether a licence that has customers wants one of them named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict_customers: Option<bool>,
+    /// Whether a licence that has products wants one of them named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict_products: Option<bool>,
+    /// Minutes after which an address that is not seen frees its seat; 0 for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_timeout_minutes: Option<u32>,
+    /// Minutes after which a device that is not seen frees its seat; 0 for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hwid_timeout_minutes: Option<u32>,
+    /// What accepted verifications show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_fields: Option<ReturnedFields>,
+}
+
+/// What an accepted verification shows of the licence, its customers and its products.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReturnedFields {
+    /// How many addresses may use the licence.
+    pub license_ip_limit: bool,
+    /// How many devices may use it.
+    pub license_hwid_limit: bool,
+    /// Whether it ends never, on a date or after days.
+    pub license_expiration_type: bool,
+    /// What its days begin with.
+    pub license_expiration_start: bool,
+    /// When it ends.
+    pub license_expiration_date: bool,
+    /// How many days it lasts.
+    pub license_expiration_days: bool,
+    /// Which of its notes.
+    pub license_metadata_keys: Vec<String>,
+    /// The customers' mail addresses.
+    pub customer_email: bool,
+    /// Their full names.
+    pub customer_full_name: bool,
+    /// Their user names.
+    pub customer_username: bool,
+    /// Which of their notes.
+    pub customer_metadata_keys: Vec<String>,
+    /// The products' names.
+    pub product_name: bool,
+    /// Their addresses on the web.
+    pub product_url: bool,
+    /// Which of their notes.
+    pub product_metadata_keys: Vec<String>,
+}
+
+/// What the blacklist can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlacklistKind {
+    /// An internet address or a network.
+    Address,
+    /// A hardware identifier.
+    Device,
+    /// A country, by its two letters (ISO 3166-1 alpha-2).
+    Country,
+}
+
+/// Something was put on the blacklist: verifications from there are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlacklistEntryAdded {
+    /// The entry's id.
+    pub entry_id: Uuid,
+    /// What it names.
+    pub kind: BlacklistKind,
+    /// The address, network, hardware identifier or country, under the team's data key.
+    pub value: Sealed,
+}
+
+/// Something was taken off the blacklist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlacklistEntryRemoved {
+    /// The entry's id.
+    pub entry_id: Uuid,
+}

@@ -3,19 +3,47 @@
 use uuid::Uuid;
 
 use super::{Customer, CustomersFold};
+use crate::db::Value;
 use crate::error::QueryError;
-use crate::team_views::TeamViews;
+use crate::fold::Fold as _;
+use crate::page::{Conditions, NumberedPage, numbered, total};
+use crate::team_views::{TeamViews, state};
 
 impl TeamViews<'_> {
-    /// A buyer; `None` when the team has none of this id.
+    /// A customer; `None` when the team has none of this id, or took them off the list.
     ///
     /// # Errors
     /// When the view cannot be read.
     pub async fn customer(&self, id: Uuid) -> Result<Option<Customer>, QueryError> {
-        self.document::<CustomersFold>(id).await
+        Ok(self.document::<CustomersFold>(id).await?.filter(|customer| !customer.removed))
     }
 
-    /// The buyers with these ids, in no particular order.
+    /// A numbered page of customers; with a mail address's fingerprint, only those who have it.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn customers_page(
+        &self,
+        email_lookup: Option<&str>,
+        page: NumberedPage,
+    ) -> Result<Vec<Customer>, QueryError> {
+        let conditions = self.listed_customers().equal_if("email_lookup", email_lookup.map(Value::text));
+        numbered(self.views, CustomersFold::NAME, conditions, page, state::<CustomersFold>).await
+    }
+
+    /// How many customers there are.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn count_customers(&self) -> Result<u64, QueryError> {
+        total(self.views, CustomersFold::NAME, self.listed_customers()).await
+    }
+
+    fn listed_customers(&self) -> Conditions {
+        Conditions::default().equal("team", self.team).equal("removed", false)
+    }
+
+    /// The customers with these ids, those taken off the list among them, in no particular order.
     ///
     /// # Errors
     /// When the view cannot be read.

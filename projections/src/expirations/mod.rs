@@ -16,7 +16,7 @@ pub struct ExpirationsFold;
 
 impl Fold for ExpirationsFold {
     const NAME: &'static str = "expirations";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const TABLE: &'static Table = &Table {
         columns: &[Column::bytes("team"), Column::bytes("id"), Column::int("due_at").or_null(), Column::text("doc")],
         key_columns: 2,

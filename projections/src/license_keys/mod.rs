@@ -1,4 +1,5 @@
-//! Licence keys: which licence a key opens, found by the key's keyed fingerprint.
+//! Licence keys: which licence a key opens or once opened, found by the key's keyed fingerprint. Whether the key is
+//! still the licence's is for the licence to say.
 
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
@@ -27,6 +28,7 @@ impl Fold for LicenseKeysFold {
     fn key(recorded: &RecordedEvent, event: &Event) -> Option<Key> {
         match event {
             Event::LicenseIssued(issued) => Some(Key::Named(recorded.team, issued.key_lookup.clone())),
+            Event::LicenseKeyReplaced(replaced) => Some(Key::Named(recorded.team, replaced.key_lookup.clone())),
             _ => None,
         }
     }
@@ -48,7 +50,7 @@ impl Fold for LicenseKeysFold {
 }
 
 impl TeamViews<'_> {
-    /// The licence that a key opens, by hex of the key's keyed fingerprint.
+    /// The licence that a key opens or, before it was replaced, opened, by hex of the key's keyed fingerprint.
     ///
     /// # Errors
     /// When the view cannot be read.

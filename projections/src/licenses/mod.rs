@@ -6,4 +6,4 @@ mod state;
 
 pub use projection::LicensesFold;
 pub use query::LicenseFilter;
-pub use state::{License, LicenseStatus, awaits_activation, expires_at};
+pub use state::{Amended, License, LicenseStatus};

@@ -2,6 +2,7 @@
 
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
+use uuid::Uuid;
 
 use super::License;
 use crate::db::Value;
@@ -13,14 +14,16 @@ pub struct LicensesFold;
 
 impl Fold for LicensesFold {
     const NAME: &'static str = "licenses";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
             Column::bytes("id"),
             Column::int("created_position"),
+            Column::int("updated_position"),
             Column::text("purchase"),
-            Column::bytes("customer_id").or_null(),
+            Column::text("customers"),
+            Column::text("products"),
             Column::text("provider"),
             Column::text("doc"),
         ],
@@ -28,7 +31,7 @@ impl Fold for LicensesFold {
         indexes: &[
             Index { name: "listed", columns: "team, created_position", only: None },
             Index { name: "purchase", columns: "team, purchase, created_position", only: None },
-            Index { name: "customer", columns: "team, customer_id, created_position", only: None },
+            Index { name: "updated", columns: "team, updated_position", only: None },
         ],
     };
     const STREAMS: &'static [StreamKind] = &[StreamKind::License];
@@ -45,8 +48,10 @@ impl Fold for LicensesFold {
     fn encode(license: &License) -> Result<Vec<Value>, String> {
         Ok(vec![
             license.created_position.into(),
+            license.updated_position.into(),
             Value::text(license.purchase.to_string()),
-            Value::uuid_or_null(license.customer_id),
+            Value::text(ids(license.customer_ids())),
+            Value::text(ids(license.product_ids())),
             Value::text(license.provider.as_str()),
             to_json(license)?,
         ])
@@ -55,4 +60,9 @@ impl Fold for LicensesFold {
     fn decode(stored: &Value) -> Result<License, String> {
         from_json(stored)
     }
+}
+
+/// Ids as lists look for them.
+fn ids(ids: &[Uuid]) -> String {
+    ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -1,10 +1,12 @@
 //! What a licence is: a fold over its own stream. The same `evolve` serves decisions, the view and `--as-of`.
 
-use keyledger_events::event::inbox::Provider;
-use keyledger_events::event::license::{ExpirationStart, Terms};
+use keyledger_events::event::inbox::Origin;
+use keyledger_events::event::license::{Expiration, ExpirationStart, LicenseAmended, SeatLimit, Terms};
 use keyledger_events::{Event, Position, RecordedEvent, Sealed, StreamId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::sealed_field::SealedField;
 
 /// A licence is `EXPIRING` when it has less than this left.
 const EXPIRING_SECONDS: i64 = 30 * SECONDS_PER_DAY;
@@ -19,12 +21,12 @@ pub struct License {
     pub id: Uuid,
     /// The licence key, sealed with the team's key.
     pub key: Sealed,
-    /// The event that the key is sealed for; its field is [`License::KEY_FIELD`].
+    /// The event that the present key is sealed for; its field is [`License::KEY_FIELD`].
     pub key_event: Uuid,
     /// Hex of the keyed fingerprint of the licence key.
     pub key_lookup: String,
     /// Who sold it.
-    pub provider: Provider,
+    pub provider: Origin,
     /// Whether real money moved.
     pub livemode: Option<bool>,
     /// Who bought it.
@@ -37,6 +39,8 @@ pub struct License {
     pub unit: u32,
     /// What providers decide.
     pub terms: Terms,
+    /// What the seller set, which outranks it.
+    pub amended: Amended,
     /// When an ACTIVATION licence's clock began.
     pub activated_at: Option<Timestamp>,
     /// The due time of the latest LicenseExpired.
@@ -49,8 +53,53 @@ pub struct License {
     pub created_at: Timestamp,
     /// The place of the issue in the ledger; licences are listed by it.
     pub created_position: Position,
+    /// When the latest event of its stream was recorded.
+    pub updated_at: Timestamp,
+    /// The place of that event in the ledger.
+    pub updated_position: Position,
     /// The number of events in its stream.
     pub version: i64,
+}
+
+/// What the seller set on a licence; what is `None` is as providers say.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Amended {
+    /// What it opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product_ids: Option<Vec<Uuid>>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_ids: Option<Vec<Uuid>>,
+    /// Addresses at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_limit: Option<SeatLimit>,
+    /// Devices at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hwid_limit: Option<SeatLimit>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<Expiration>,
+    /// The seller's notes; the field is [`License::METADATA_FIELD`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<SealedField>,
+}
+
+impl Amended {
+    fn apply(&mut self, recorded: &RecordedEvent, amended: &LicenseAmended) {
+        let LicenseAmended { product_ids, customer_ids, ip_limit, hwid_limit, expiration, metadata } = amended;
+        take(&mut self.product_ids, product_ids);
+        take(&mut self.customer_ids, customer_ids);
+        take(&mut self.ip_limit, ip_limit);
+        take(&mut self.hwid_limit, hwid_limit);
+        take(&mut self.expiration, expiration);
+        take(&mut self.metadata, &metadata.as_ref().map(|sealed| SealedField::new(sealed, recorded.event_id)));
+    }
+}
+
+fn take<T: Clone>(known: &mut Option<T>, new: &Option<T>) {
+    if new.is_some() {
+        known.clone_from(new);
+    }
 }
 
 /// What a licence is called at a moment; the first that holds.
@@ -76,6 +125,8 @@ pub enum LicenseStatus {
 impl License {
     /// The field of LicenseIssued that holds the key.
     pub const KEY_FIELD: &'static str = "key";
+    /// The field of LicenseAmended that holds the seller's notes.
+    pub const METADATA_FIELD: &'static str = "metadata";
 
     /// Folds the next event of the stream into the state. Events that say nothing of the licence's terms
     /// only count; the stream's first event is a LicenseIssued, and nothing else begins a licence.
@@ -93,16 +144,21 @@ impl License {
                 item: issued.item.clone(),
                 unit: issued.unit,
                 terms: issued.terms.clone(),
+                amended: Amended::default(),
                 activated_at: None,
                 expired_due: None,
                 admin_suspended: false,
                 admin_revoked: false,
                 created_at: recorded.recorded_at,
                 created_position: recorded.position,
+                updated_at: recorded.recorded_at,
+                updated_position: recorded.position,
                 version: recorded.stream_version,
             }),
             (Some(mut license), event) => {
-                license.apply(event);
+                license.apply(recorded, event);
+                license.updated_at = recorded.recorded_at;
+                license.updated_position = recorded.position;
                 license.version = recorded.stream_version;
                 Some(license)
             }
@@ -110,7 +166,7 @@ impl License {
         }
     }
 
-    fn apply(&mut self, event: &Event) {
+    fn apply(&mut self, recorded: &RecordedEvent, event: &Event) {
         match event {
             Event::LicenseActivated(activated) => {
                 self.activated_at.get_or_insert(activated.activated_at);
@@ -129,6 +185,12 @@ impl License {
             Event::LicenseExpired(expired) => self.expired_due = Some(expired.due_at),
             Event::LicenseSuspended(_) => self.admin_suspended = true,
             Event::LicenseReinstated(_) => self.admin_suspended = false,
+            Event::LicenseAmended(amended) => self.amended.apply(recorded, amended),
+            Event::LicenseKeyReplaced(replaced) => {
+                self.key = replaced.key.clone();
+                self.key_event = recorded.event_id;
+                self.key_lookup.clone_from(&replaced.key_lookup);
+            }
             _ => {}
         }
     }
@@ -143,9 +205,87 @@ impl License {
         self.admin_suspended || self.terms.disputed
     }
 
+    /// What it opens.
+    pub fn product_ids(&self) -> &[Uuid] {
+        self.amended.product_ids.as_ref().unwrap_or(&self.terms.offer.product_ids)
+    }
+
+    /// Who holds it.
+    pub fn customer_ids(&self) -> &[Uuid] {
+        self.amended.customer_ids.as_deref().unwrap_or(self.customer_id.as_slice())
+    }
+
+    /// Addresses at once; `None` is no limit.
+    pub fn ip_limit(&self) -> Option<u32> {
+        self.amended.ip_limit.map_or(self.terms.offer.ip_limit, SeatLimit::number)
+    }
+
+    /// Devices at once; `None` is no limit.
+    pub fn hwid_limit(&self) -> Option<u32> {
+        self.amended.hwid_limit.map_or(self.terms.offer.hwid_limit, SeatLimit::number)
+    }
+
+    /// What ends it, if it is not a subscription's course.
+    pub fn expiration(&self) -> Expiration {
+        let offer = &self.terms.offer;
+        self.amended.expiration.unwrap_or(match offer.expiration_days {
+            None => Expiration::Never,
+            Some(days) => Expiration::Duration { days, start: offer.expiration_start },
+        })
+    }
+
+    /// Whether a subscription's course decides when it ends.
+    pub fn follows_subscription(&self) -> bool {
+        self.terms.subscription.is_some() && self.amended.expiration.is_none()
+    }
+
+    /// Days of validity, where they decide.
+    pub fn expiration_days(&self) -> Option<u32> {
+        match self.expiration() {
+            Expiration::Duration { days, .. } => Some(days),
+            Expiration::Never | Expiration::Date(_) => None,
+        }
+    }
+
+    /// What those days begin with; CREATION where there are none.
+    pub fn expiration_start(&self) -> ExpirationStart {
+        match self.expiration() {
+            Expiration::Duration { start, .. } => start,
+            Expiration::Never | Expiration::Date(_) => ExpirationStart::default(),
+        }
+    }
+
+    /// Whether the clock waits for a first verification.
+    pub fn awaits_activation(&self) -> bool {
+        let waits = matches!(self.expiration(), Expiration::Duration { start: ExpirationStart::Activation, .. });
+        waits && !self.follows_subscription() && self.activated_at.is_none()
+    }
+
     /// The moment from which verification refuses; `None` while there is no end.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        expires_at(&self.terms, self.activated_at)
+        self.expires_at_if_activated(self.activated_at)
+    }
+
+    /// The same, had its clock begun at `activated_at`.
+    ///
+    /// A subscription licence lasts to the end of its paid period and the grace after it, or to the subscription's
+    /// end if that is earlier; with every paid period taken back it has not lasted at all. Other licences last
+    /// their days from the purchase or from the activation, to a date, or for ever.
+    pub fn expires_at_if_activated(&self, activated_at: Option<Timestamp>) -> Option<Timestamp> {
+        if let Some(subscription) = self.terms.subscription.as_ref().filter(|_| self.follows_subscription()) {
+            let lapse = match subscription.paid_until {
+                Some(paid_until) => after_seconds(paid_until, i64::from(subscription.grace_seconds)),
+                None => self.terms.purchased_at,
+            };
+            return Some(subscription.ended_at.map_or(lapse, |ended_at| ended_at.min(lapse)));
+        }
+        let (days, start) = match self.expiration() {
+            Expiration::Never => return None,
+            Expiration::Date(end) => return Some(end),
+            Expiration::Duration { days, start: ExpirationStart::Creation } => (days, self.terms.purchased_at),
+            Expiration::Duration { days, start: ExpirationStart::Activation } => (days, activated_at?),
+        };
+        Some(after_seconds(start, i64::from(days) * SECONDS_PER_DAY))
     }
 
     /// The moment for which a LicenseExpired is owed; `None` when nothing is (any more).
@@ -166,7 +306,7 @@ impl License {
             LicenseStatus::Expired
         } else if expires_at.is_some_and(|end| end.as_second() - now.as_second() < EXPIRING_SECONDS) {
             LicenseStatus::Expiring
-        } else if awaits_activation(&self.terms, self.activated_at) {
+        } else if self.awaits_activation() {
             LicenseStatus::Upcoming
         } else if now.as_second() - idle_since.as_second() >= INACTIVE_SECONDS {
             LicenseStatus::Inactive
@@ -174,35 +314,6 @@ impl License {
             LicenseStatus::Active
         }
     }
-}
-
-/// Whether the clock waits for a first verification.
-pub fn awaits_activation(terms: &Terms, activated_at: Option<Timestamp>) -> bool {
-    terms.subscription.is_none()
-        && terms.offer.expiration_days.is_some()
-        && terms.offer.expiration_start == ExpirationStart::Activation
-        && activated_at.is_none()
-}
-
-/// The moment from which verification refuses.
-///
-/// A subscription licence lasts to the end of its paid period and the grace after it, or to the subscription's
-/// end if that is earlier; with every paid period taken back it has not lasted at all. Other licences last their
-/// days from the purchase or from the activation, or for ever.
-pub fn expires_at(terms: &Terms, activated_at: Option<Timestamp>) -> Option<Timestamp> {
-    if let Some(subscription) = &terms.subscription {
-        let lapse = match subscription.paid_until {
-            Some(paid_until) => after_seconds(paid_until, i64::from(subscription.grace_seconds)),
-            None => terms.purchased_at,
-        };
-        return Some(subscription.ended_at.map_or(lapse, |ended_at| ended_at.min(lapse)));
-    }
-    let days = terms.offer.expiration_days?;
-    let start = match terms.offer.expiration_start {
-        ExpirationStart::Creation => terms.purchased_at,
-        ExpirationStart::Activation => activated_at?,
-    };
-    Some(after_seconds(start, i64::from(days) * SECONDS_PER_DAY))
 }
 
 /// A moment later by whole seconds; the end of time where there is none so late.

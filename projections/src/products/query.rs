@@ -10,29 +10,32 @@ use crate::fold::Fold as _;
 use crate::team_views::{TeamViews, state};
 
 impl TeamViews<'_> {
-    /// A product; `None` when the team has none of this id.
+    /// A product; `None` when the team has none of this id, or sells it no longer.
     ///
     /// # Errors
     /// When the view cannot be read.
     pub async fn product(&self, id: Uuid) -> Result<Option<Product>, QueryError> {
-        self.document::<ProductsFold>(id).await
+        Ok(self.document::<ProductsFold>(id).await?.filter(|product| !product.removed))
     }
 
-    /// All products, oldest first.
+    /// All products that are sold, oldest first.
     ///
     /// # Errors
     /// When the view cannot be read.
     pub async fn products(&self) -> Result<Vec<Product>, QueryError> {
         let sql = "SELECT doc FROM {table} WHERE team = $1 ORDER BY created_position";
         let rows = self.views.query(ProductsFold::NAME, sql, vec![self.team.into()]).await?;
-        rows.iter().map(state::<ProductsFold>).collect()
+        let mut products: Vec<Product> = rows.iter().map(state::<ProductsFold>).collect::<Result<_, _>>()?;
+        products.retain(|product| !product.removed);
+        Ok(products)
     }
 
-    /// Those of `ids` that are products of the team.
+    /// Those of `ids` that are products which the team sells.
     ///
     /// # Errors
     /// When the view cannot be read.
     pub async fn existing_products(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, QueryError> {
-        Ok(self.documents::<ProductsFold>(ids).await?.into_iter().map(|product| product.id).collect())
+        let found = self.documents::<ProductsFold>(ids).await?;
+        Ok(found.into_iter().filter(|product| !product.removed).map(|product| product.id).collect())
     }
 }

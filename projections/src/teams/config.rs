@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
-use keyledger_events::event::team::ApiKeyScope;
+use keyledger_events::event::team::{ApiKeyScope, BlacklistKind, ReturnedFields};
 use keyledger_events::{Position, StreamId, TeamId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -38,8 +38,45 @@ pub struct TeamConfig {
     pub version: i64,
     /// Its provider connections, where anything was ever set.
     pub integrations: BTreeMap<Provider, Integration>,
-    /// Its API keys.
+    /// Its API keys, revoked ones among them.
     pub api_keys: Vec<ApiKey>,
+    /// How verifications are answered.
+    pub verification: VerificationSettings,
+    /// Where verifications are refused from, oldest first.
+    pub blacklist: Vec<BlacklistEntry>,
+}
+
+/// How a team's verifications are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct VerificationSettings {
+    /// Whether a licence that has customers wants one of them named.
+    pub strict_customers: bool,
+    /// Whether a licence that has products wants one of them named.
+    pub strict_products: bool,
+    /// Minutes after which an address that is not seen frees its seat; `None` for never.
+    pub ip_timeout_minutes: Option<u32>,
+    /// Minutes after which a device that is not seen frees its seat; `None` for never.
+    pub hwid_timeout_minutes: Option<u32>,
+    /// What accepted verifications show.
+    pub returned_fields: ReturnedFields,
+}
+
+/// Where verifications are refused from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BlacklistEntry {
+    /// Its id.
+    pub entry_id: Uuid,
+    /// What it names.
+    pub kind: BlacklistKind,
+    /// The address, network, hardware identifier or country; the field is [`BlacklistEntry::VALUE_FIELD`].
+    pub value: SealedField,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+impl BlacklistEntry {
+    /// The field of BlacklistEntryAdded that holds the value.
+    pub const VALUE_FIELD: &'static str = "value";
 }
 
 impl TeamConfig {
@@ -115,4 +152,6 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Whether it opens nothing any more.
+    pub revoked: bool,
 }

@@ -4,5 +4,7 @@ mod config;
 mod projection;
 mod query;
 
-pub use config::{ApiKey, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig};
+pub use config::{
+    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig, VerificationSettings,
+};
 pub use projection::TeamsFold;

@@ -2,11 +2,13 @@
 
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretAdded;
-use keyledger_events::event::team::{TeamRegistered, TeamUpdated};
+use keyledger_events::event::team::{TeamRegistered, TeamUpdated, VerificationSettingsUpdated};
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
 
-use super::config::{ApiKey, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig};
+use super::config::{
+    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig, VerificationSettings,
+};
 use crate::db::Value;
 use crate::fold::{Fold, Key, from_json, to_json};
 use crate::sealed_field::SealedField;
@@ -17,7 +19,7 @@ pub struct TeamsFold;
 
 impl Fold for TeamsFold {
     const NAME: &'static str = "teams";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const TABLE: &'static Table = &Table {
         columns: &[Column::bytes("team"), Column::int("created_position"), Column::text("doc")],
         key_columns: 1,
@@ -72,6 +74,8 @@ fn registered(recorded: &RecordedEvent, team: &TeamRegistered) -> TeamConfig {
         version: recorded.stream_version,
         integrations: [].into(),
         api_keys: Vec::new(),
+        verification: VerificationSettings::default(),
+        blacklist: Vec::new(),
     }
 }
 
@@ -87,7 +91,20 @@ fn apply(team: &mut TeamConfig, recorded: &RecordedEvent, event: &Event) {
             sha256: key.sha256.clone(),
             expires_at: key.expires_at,
             created_at: recorded.recorded_at,
+            revoked: false,
         }),
+        Event::ApiKeyRevoked(key) => {
+            let revoked = team.api_keys.iter_mut().find(|known| known.key_id == key.key_id);
+            revoked.into_iter().for_each(|known| known.revoked = true);
+        }
+        Event::VerificationSettingsUpdated(update) => verification_updated(&mut team.verification, update),
+        Event::BlacklistEntryAdded(entry) => team.blacklist.push(BlacklistEntry {
+            entry_id: entry.entry_id,
+            kind: entry.kind,
+            value: SealedField::new(&entry.value, recorded.event_id),
+            added_at: recorded.recorded_at,
+        }),
+        Event::BlacklistEntryRemoved(entry) => team.blacklist.retain(|known| known.entry_id != entry.entry_id),
         Event::IntegrationEnabled(e) => integration(team, recorded, e.provider).enabled = true,
         Event::IntegrationDisabled(e) => integration(team, recorded, e.provider).enabled = false,
         Event::IntegrationUpdated(e) => integration(team, recorded, e.provider).api_base = e.api_base.clone(),
@@ -112,6 +129,17 @@ fn updated(team: &mut TeamConfig, update: &TeamUpdated) {
     }
     if let Some(seconds) = update.renewal_grace_seconds {
         team.renewal_grace_seconds = seconds;
+    }
+}
+
+fn verification_updated(settings: &mut VerificationSettings, update: &VerificationSettingsUpdated) {
+    settings.strict_customers = update.strict_customers.unwrap_or(settings.strict_customers);
+    settings.strict_products = update.strict_products.unwrap_or(settings.strict_products);
+    let minutes = |update: Option<u32>, known| update.map_or(known, |minutes| Some(minutes).filter(|m| *m > 0));
+    settings.ip_timeout_minutes = minutes(update.ip_timeout_minutes, settings.ip_timeout_minutes);
+    settings.hwid_timeout_minutes = minutes(update.hwid_timeout_minutes, settings.hwid_timeout_minutes);
+    if let Some(fields) = &update.returned_fields {
+        settings.returned_fields = fields.clone();
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn issued_with(
     let issued = LicenseIssued {
         key: sealed(team, "key"),
         key_lookup: key_lookup(license),
-        provider: Provider::Stripe,
+        provider: Provider::Stripe.into(),
         livemode: Some(true),
         customer_id,
         purchase,

@@ -1,7 +1,7 @@
 //! What each view answers.
 
 use keyledger_events::event::customer::CustomerRegistered;
-use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::integration::*;
 use keyledger_events::event::license::{LicenseReinstated, LicenseRevoked, LicenseSuspended};
 use keyledger_events::event::team::{ApiKeyCreated, ApiKeyScope, TeamUpdated};
@@ -101,7 +101,7 @@ async fn products_and_customers_are_known_to_their_team_only(home: &Home) -> Tes
     let ids = [first.stream.id, second.stream.id, id::fresh()];
     let customer = stream(StreamKind::Customer);
     let registered = CustomerRegistered {
-        provider: Provider::Stripe,
+        provider: Origin::Stripe,
         provider_customer: Some("cus_1\0".to_owned()),
         email_lookup: Some("lookup".to_owned()),
         email: Some(sealed(team, "email")),
@@ -151,14 +151,14 @@ async fn a_licence_is_found_by_id_key_purchase_and_buyer(home: &Home) -> TestRes
         TestResult::Ok(licenses.into_iter().map(|license| license.id).collect::<Vec<_>>())
     };
     let all = LicenseFilter::default();
-    assert_eq!(listed(all, Page::default()).await?, [three.id, two.id, one.id]);
-    assert_eq!(listed(all, Page { limit: Some(1), before: Some(Position(3)) }).await?, [two.id]);
-    assert_eq!(listed(all, Page { limit: Some(0), before: None }).await?, [] as [uuid::Uuid; 0]);
-    let of_purchase = LicenseFilter { purchase: Some(purchase), ..all };
+    assert_eq!(listed(all.clone(), Page::default()).await?, [three.id, two.id, one.id]);
+    assert_eq!(listed(all.clone(), Page { limit: Some(1), before: Some(Position(3)) }).await?, [two.id]);
+    assert_eq!(listed(all.clone(), Page { limit: Some(0), before: None }).await?, [] as [uuid::Uuid; 0]);
+    let of_purchase = LicenseFilter { purchase: Some(purchase), ..all.clone() };
     assert_eq!(listed(of_purchase, Page::default()).await?, [two.id, one.id]);
-    let of_buyer = LicenseFilter { customer_id: Some(buyer), provider: Some(Provider::Stripe), ..all };
+    let of_buyer = LicenseFilter { customer_ids: vec![buyer], provider: Some(Origin::Stripe), ..all.clone() };
     assert_eq!(listed(of_buyer, Page::default()).await?, [two.id, one.id]);
-    let of_polymart = LicenseFilter { provider: Some(Provider::Polymart), ..all };
+    let of_polymart = LicenseFilter { provider: Some(Origin::Polymart), ..all.clone() };
     assert!(listed(of_polymart, Page::default()).await?.is_empty());
 
     home.append(team, vec![event(one, LicenseReinstated { reason: None })]).await?;

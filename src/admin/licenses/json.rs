@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::inbox::Origin;
 use keyledger_events::event::license::ExpirationStart;
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
@@ -45,7 +45,7 @@ pub struct LicenseJson {
     /// Whether real money moved, where the provider tells.
     pub livemode: Option<bool>,
     /// Who sold it.
-    pub provider: Provider,
+    pub provider: Origin,
     /// The provider's ids.
     pub references: BTreeMap<String, String>,
     /// Who bought it.
@@ -62,24 +62,23 @@ impl LicenseJson {
     /// The licence as it stands at `now`.
     pub fn new(team_id: TeamId, license: &License, key: Option<String>, now: Timestamp) -> Self {
         let License { terms, .. } = license;
-        let offer = &terms.offer;
         Self {
             id: license.id,
             team_id,
             key,
             status: license.status(now, None),
-            product_ids: offer.product_ids.clone(),
-            ip_limit: offer.ip_limit,
-            hwid_limit: offer.hwid_limit,
-            expiration_days: offer.expiration_days,
-            expiration_start: offer.expiration_start,
+            product_ids: license.product_ids().to_vec(),
+            ip_limit: license.ip_limit(),
+            hwid_limit: license.hwid_limit(),
+            expiration_days: license.expiration_days(),
+            expiration_start: license.expiration_start(),
             expires_at: license.expires_at(),
             paid_until: terms.subscription.as_ref().and_then(|subscription| subscription.paid_until),
             activated_at: license.activated_at,
             livemode: license.livemode,
             provider: license.provider,
             references: terms.references.clone(),
-            customer_id: license.customer_id,
+            customer_id: license.customer_ids().first().copied(),
             purchased_at: terms.purchased_at,
             created_at: license.created_at,
             version: license.version,
@@ -119,6 +118,7 @@ mod tests {
     use keyledger_events::event::license::{Offer, SubscriptionTerms, Terms};
     use keyledger_events::sealed::DataKey;
     use keyledger_events::{Position, StreamId, StreamKind};
+    use keyledger_projections::licenses::Amended;
     use serde_json::json;
 
     use super::*;
@@ -130,19 +130,22 @@ mod tests {
             key: DataKey::generate(Uuid::nil()).seal(context, b"AAAAA-AAAAA-AAAAA-AAAAA-AAAAA"),
             key_event: Uuid::nil(),
             key_lookup: String::new(),
-            provider: Provider::Stripe,
+            provider: Origin::Stripe,
             livemode: Some(false),
             customer_id: None,
             purchase: StreamId::new(StreamKind::Purchase, Uuid::nil()),
             item: "li_1".to_owned(),
             unit: 0,
             terms,
+            amended: Amended::default(),
             activated_at: None,
             expired_due: None,
             admin_suspended: false,
             admin_revoked: false,
             created_at: Timestamp::UNIX_EPOCH,
             created_position: Position(7),
+            updated_at: Timestamp::UNIX_EPOCH,
+            updated_position: Position(7),
             version: 1,
         }
     }

@@ -86,7 +86,7 @@ fn issued(terms: Terms) -> Event {
     LicenseIssued {
         key: DataKey::generate(Uuid::nil()).seal(context, b"XXXXX"),
         key_lookup: String::new(),
-        provider: Provider::Stripe,
+        provider: Provider::Stripe.into(),
         livemode: None,
         customer_id: None,
         purchase: StreamId::new(StreamKind::Purchase, Uuid::nil()),

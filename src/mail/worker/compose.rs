@@ -112,5 +112,5 @@ async fn item(app: &App, team: &Team, license: &License, now: Timestamp) -> Resu
 }
 
 fn names(products: &BTreeMap<Uuid, String>, license: &License) -> Vec<String> {
-    license.terms.offer.product_ids.iter().filter_map(|id| products.get(id)).cloned().collect()
+    license.product_ids().iter().filter_map(|id| products.get(id)).cloned().collect()
 }

@@ -2,19 +2,18 @@
 
 use keyledger_events::Timestamp;
 use keyledger_projections::License;
-use keyledger_projections::licenses::awaits_activation;
 
 /// How long the licence lasts, in a sentence for its buyer; empty when it has no end.
 pub(super) fn note(license: &License, now: Timestamp) -> String {
-    let terms = &license.terms;
-    if let Some(subscription) = terms.subscription.as_ref().filter(|subscription| subscription.ended_at.is_none()) {
+    let subscription = license.terms.subscription.as_ref().filter(|_| license.follows_subscription());
+    if let Some(subscription) = subscription.filter(|subscription| subscription.ended_at.is_none()) {
         return match subscription.paid_until {
             Some(until) => format!("Renews with your subscription, which is paid until {}.", day(until)),
             None => "Valid while your subscription is paid.".to_owned(),
         };
     }
-    if awaits_activation(terms, license.activated_at) {
-        return match terms.offer.expiration_days {
+    if license.awaits_activation() {
+        return match license.expiration_days() {
             Some(1) => "Valid for 1 day, which begins with the first activation.".to_owned(),
             Some(days) => format!("Valid for {days} days, which begin with the first activation."),
             None => String::new(),

@@ -1,10 +1,11 @@
 //! Licences.
 
-use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::license::{
-    DisputeClosed, DisputeOpened, LicenseActivated, LicenseExpired, LicenseIssued, LicenseReinstated, LicenseRevoked,
-    LicenseSuspended, LicenseUpdated, PaymentRefunded, PlaceholderAnswered, SubscriptionChanged, SubscriptionEnded,
-    SubscriptionRenewed, SubscriptionTerms, Terms,
+    AddressBound, AddressReleased, DeviceBound, DeviceReleased, DisputeClosed, DisputeOpened, Expiration,
+    LicenseActivated, LicenseAmended, LicenseExpired, LicenseIssued, LicenseKeyReplaced, LicenseReinstated,
+    LicenseRevoked, LicenseSuspended, LicenseUpdated, PaymentRefunded, PlaceholderAnswered, ReleaseReason, SeatLimit,
+    SubscriptionChanged, SubscriptionEnded, SubscriptionRenewed, SubscriptionTerms, Terms,
 };
 use keyledger_events::{Event, StreamId, StreamKind};
 
@@ -37,7 +38,7 @@ fn subscribed(ended_at: Option<&str>) -> TestResult<Terms> {
 }
 
 pub(super) fn samples() -> TestResult<Vec<Event>> {
-    Ok([bought()?, by_providers()?, by_time_and_admins()?].concat())
+    Ok([bought()?, by_providers()?, by_time_and_admins()?, amended()?, seats()?].concat())
 }
 
 fn bought() -> TestResult<Vec<Event>> {
@@ -45,7 +46,7 @@ fn bought() -> TestResult<Vec<Event>> {
         LicenseIssued {
             key: sealed(uuid(1))?,
             key_lookup: "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c".to_owned(),
-            provider: Provider::Stripe,
+            provider: Origin::Stripe,
             livemode: Some(true),
             customer_id: Some(uuid(30)),
             purchase: StreamId::new(StreamKind::Purchase, uuid(50)),
@@ -98,5 +99,44 @@ fn by_time_and_admins() -> TestResult<Vec<Event>> {
             terms: Some(Terms { revoked: true, ..one_off()? }),
         }
         .into(),
+    ])
+}
+
+fn amended() -> TestResult<Vec<Event>> {
+    let team = uuid(1);
+    Ok(vec![
+        LicenseAmended {
+            product_ids: Some(vec![uuid(10), uuid(11)]),
+            customer_ids: Some(vec![uuid(30)]),
+            ip_limit: Some(SeatLimit::Unlimited),
+            hwid_limit: Some(SeatLimit::AtMost(5)),
+            expiration: Some(Expiration::Date(time("2027-03-01T00:00:00Z")?)),
+            metadata: Some(sealed(team)?),
+        }
+        .into(),
+        LicenseKeyReplaced {
+            key: sealed(team)?,
+            key_lookup: "3b9c358f36f0a31b6ad3e14f309c7cf198ac9246e8316f9ce543d5b19ac02b80".to_owned(),
+        }
+        .into(),
+    ])
+}
+
+fn seats() -> TestResult<Vec<Event>> {
+    Ok(vec![
+        DeviceBound {
+            device_id: uuid(70),
+            lookup: "4b227777d4dd1fc61c6f884f48641d02b4d121d3fd328cb08b5531fcacdabf8a".to_owned(),
+            identifier: sealed(uuid(30))?,
+        }
+        .into(),
+        DeviceReleased { device_id: uuid(70), reason: ReleaseReason::TimedOut }.into(),
+        AddressBound {
+            address_id: uuid(71),
+            lookup: "ef2d127de37b942baad06145e54b0c619a1f22327b2ebbcfbec78f5564afe39d".to_owned(),
+            address: sealed(uuid(30))?,
+        }
+        .into(),
+        AddressReleased { address_id: uuid(71), reason: ReleaseReason::Forgotten }.into(),
     ])
 }

@@ -1,18 +1,69 @@
 //! Teams, products, integrations, customers.
 
 use keyledger_events::Event;
-use keyledger_events::event::customer::CustomerRegistered;
-use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::customer::{CustomerRegistered, CustomerRemoved, CustomerUpdated};
+use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::integration::{
     IntegrationDisabled, IntegrationEnabled, IntegrationUpdated, SecretAdded, SecretKind, SecretRetired,
 };
-use keyledger_events::event::product::ProductRegistered;
-use keyledger_events::event::team::{ApiKeyCreated, ApiKeyScope, TeamRegistered, TeamUpdated};
+use keyledger_events::event::metadata::MetadataEntry;
+use keyledger_events::event::product::{ProductRegistered, ProductRemoved, ProductUpdated};
+use keyledger_events::event::team::{
+    ApiKeyCreated, ApiKeyRevoked, ApiKeyScope, BlacklistEntryAdded, BlacklistEntryRemoved, BlacklistKind,
+    ReturnedFields, TeamRegistered, TeamUpdated, VerificationSettingsUpdated,
+};
 
 use super::{sealed, time, uuid};
 use crate::support::TestResult;
 
 pub(super) fn samples() -> TestResult<Vec<Event>> {
+    Ok([sellers()?, verification()?, described()?].concat())
+}
+
+fn verification() -> TestResult<Vec<Event>> {
+    Ok(vec![
+        ApiKeyRevoked { key_id: uuid(20) }.into(),
+        VerificationSettingsUpdated {
+            strict_customers: Some(true),
+            strict_products: Some(false),
+            ip_timeout_minutes: Some(1_440),
+            hwid_timeout_minutes: Some(0),
+            returned_fields: Some(ReturnedFields {
+                license_expiration_date: true,
+                license_metadata_keys: vec!["tier".to_owned()],
+                ..ReturnedFields::default()
+            }),
+        }
+        .into(),
+        BlacklistEntryAdded { entry_id: uuid(23), kind: BlacklistKind::Address, value: sealed(uuid(1))? }.into(),
+        BlacklistEntryRemoved { entry_id: uuid(23) }.into(),
+    ])
+}
+
+fn described() -> TestResult<Vec<Event>> {
+    let note = MetadataEntry { key: "sku".to_owned(), value: "AGP-1".to_owned(), locked: true };
+    Ok(vec![
+        ProductUpdated {
+            name: Some("Anti-Grief Ultra".to_owned()),
+            url: Some("https://example.com/anti-grief".to_owned()),
+            metadata: Some(vec![note]),
+        }
+        .into(),
+        ProductRemoved {}.into(),
+        CustomerUpdated {
+            email_lookup: Some("fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13".to_owned()),
+            email: Some(sealed(uuid(30))?),
+            name: Some(sealed(uuid(30))?),
+            username: Some(sealed(uuid(30))?),
+            address: Some(sealed(uuid(30))?),
+            metadata: Some(sealed(uuid(30))?),
+        }
+        .into(),
+        CustomerRemoved {}.into(),
+    ])
+}
+
+fn sellers() -> TestResult<Vec<Event>> {
     let team = uuid(1);
     Ok(vec![
         TeamRegistered {
@@ -50,7 +101,7 @@ pub(super) fn samples() -> TestResult<Vec<Event>> {
         .into(),
         SecretRetired { provider: Provider::Polymart, secret_id: uuid(22) }.into(),
         CustomerRegistered {
-            provider: Provider::Stripe,
+            provider: Origin::Stripe,
             provider_customer: Some("cus_QXg1o8vcGmoR32".to_owned()),
             email_lookup: Some("fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13".to_owned()),
             email: Some(sealed(uuid(30))?),
