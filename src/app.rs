@@ -14,8 +14,10 @@ use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinHandle;
 
+use crate::activity::{self, Activity};
 use crate::config::{DatabaseUrl, MasterKeySource};
 use crate::directory::{Directory, DirectoryError, Team};
+use crate::verification::LicenseCache;
 
 /// How long a reader waits for the views to reach the ledger's head before it gives up.
 pub const CATCH_UP_MAX: Duration = Duration::from_secs(5);
@@ -82,6 +84,10 @@ pub struct App {
     pub runner: Runner,
     /// Teams with their opened secrets.
     pub directory: Directory,
+    /// Licences as verifications need them, in memory.
+    pub licenses: LicenseCache,
+    /// What was seen and asked, which is neither history nor derivable.
+    pub activity: Activity,
     /// The one clock.
     pub clock: SharedClock,
 }
@@ -90,6 +96,7 @@ struct Stores {
     ledger: SharedLedger,
     keys: SharedKeyStore,
     views: ViewStore,
+    activity: Activity,
 }
 
 impl App {
@@ -111,10 +118,13 @@ impl App {
             MasterKeySource::File(path) => MasterKey::load_or_create(path)?,
         };
         let keys = KeyRing::new(master, stores.keys.clone());
-        let (writer, task) = Writer::start(stores.ledger.clone(), stores.keys, clock.clone());
+        let licenses = LicenseCache::new(stores.ledger.clone());
+        let observer = Arc::new(licenses.clone());
+        let (writer, task) = Writer::start_observed(stores.ledger.clone(), stores.keys.clone(), clock.clone(), observer);
         let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
-        let app = Self { ledger: stores.ledger, writer, keys, views: stores.views, runner, directory, clock };
+        let Stores { ledger, views, activity, .. } = stores;
+        let app = Self { ledger, writer, keys, views, runner, directory, licenses, activity, clock };
         Ok((app, task))
     }
 
@@ -165,9 +175,10 @@ async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenApp
     let lock = lock.map_err(|error| at(std::io::Error::other(error)))?.map_err(at)?;
     let ledger = SqliteLedger::open(&folder.join("ledger.db")).await.map_err(database)?;
     let keys = SqliteKeys::open(&folder.join("keys.db")).await.map_err(database)?;
+    let activity = activity::open_sqlite(&folder.join("activity.db")).await.map_err(database)?;
     let views = ViewStore::open_sqlite(folder).await?;
     drop(lock);
-    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views })
+    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views, activity })
 }
 
 /// The folder holds keys: nobody else may look into it.
@@ -189,6 +200,7 @@ async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenA
         .map_err(|error| database(error.into()))?;
     let ledger = PostgresLedger::open(&pool).await.map_err(database)?;
     let keys = PostgresKeys::open(pool.clone()).await.map_err(database)?;
+    let activity = activity::open_postgres(pool.clone()).await.map_err(database)?;
     let views = ViewStore::open_postgres(pool).await?;
-    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views })
+    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views, activity })
 }

@@ -4,16 +4,17 @@
 //! has caught up with the ledger, because another process may have just added it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
 use keyledger_events::keys::{KeyRing, KeyRingError};
-use keyledger_events::{Ledger, LedgerError, Position, SharedLedger, StreamId, TeamId};
-use keyledger_projections::{QueryError, Runner, Secret, TeamConfig, ViewStore, view};
+use keyledger_events::{LedgerError, Position, SharedLedger, StreamId, TeamId};
+use keyledger_projections::{BlacklistEntry, Product, QueryError, Runner, Secret, TeamConfig, ViewStore, view};
 use secrecy::SecretString;
 use uuid::Uuid;
+
+use crate::verification::{Blacklist, Probe};
 
 /// Teams kept in memory at most; beyond that the directory starts over.
 const CACHED_TEAMS_MAX: usize = 4_096;
@@ -47,8 +48,10 @@ pub struct OpenedSecret {
 pub struct Team {
     /// Settings and integrations.
     pub config: TeamConfig,
-    /// The names of its products.
-    pub products: BTreeMap<Uuid, String>,
+    /// Its products.
+    pub products: BTreeMap<Uuid, Product>,
+    /// Where verifications are refused from.
+    pub blacklist: Blacklist,
     secrets: Vec<OpenedSecret>,
 }
 
@@ -74,28 +77,6 @@ impl Team {
     }
 }
 
-/// Asks the ledger for a stream's version on behalf of many callers at once: whoever waits while a question is
-/// under way shares the next one. So a thousand requests a second cost a few questions, and still none of them
-/// is answered from before it asked.
-#[derive(Debug, Default)]
-struct Probe {
-    asked: AtomicU64,
-    /// The number of callers that the answer covers, and the answer.
-    answered: tokio::sync::Mutex<(u64, i64)>,
-}
-
-impl Probe {
-    async fn ask(&self, ledger: &dyn Ledger, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
-        let ticket = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut answered = self.answered.lock().await;
-        if answered.0 < ticket {
-            let covers = self.asked.load(Ordering::SeqCst);
-            *answered = (covers, ledger.stream_version(team, stream).await?);
-        }
-        Ok(answered.1)
-    }
-}
-
 /// The versions of the views that an entry was read from.
 type Stamp = (Position, Position);
 
@@ -110,7 +91,8 @@ pub struct Directory {
     keys: KeyRing,
     ledger: SharedLedger,
     teams: Arc<Mutex<Entries>>,
-    probes: Arc<Mutex<HashMap<StreamId, Arc<Probe>>>>,
+    /// Asks the ledger for the version of an integration's stream.
+    probes: Arc<Mutex<HashMap<StreamId, Arc<Probe<i64>>>>>,
 }
 
 impl Directory {
@@ -133,7 +115,7 @@ impl Directory {
             }
             probes.entry(integration.stream).or_default().clone()
         };
-        let version = probe.ask(&*self.ledger, team.config.id, integration.stream).await?;
+        let version = probe.ask(async || self.ledger.stream_version(team.config.id, integration.stream).await).await?;
         Ok(version == integration.version)
     }
 
@@ -148,14 +130,20 @@ impl Directory {
         }
         let scope = self.views.team(id);
         let Some(config) = scope.config().await? else { return Ok(None) };
-        let products = scope.products().await?.into_iter().map(|product| (product.id, product.name)).collect();
+        let products = scope.products().await?.into_iter().map(|product| (product.id, product)).collect();
+        let mut blacklist = Blacklist::default();
+        for entry in &config.blacklist {
+            let context = entry.value.context(id, BlacklistEntry::VALUE_FIELD);
+            let value = self.keys.open(context, &entry.value.value).await?;
+            blacklist.add(entry.kind, &String::from_utf8_lossy(&value));
+        }
         let mut secrets = Vec::new();
         for integration in config.integrations.values() {
             for secret in integration.secrets.iter().filter(|secret| !secret.retired) {
                 secrets.push(self.open(id, integration.provider, secret).await?);
             }
         }
-        let team = Arc::new(Team { config, products, secrets });
+        let team = Arc::new(Team { config, products, blacklist, secrets });
         self.keep(id, stamp, team.clone());
         Ok(Some(team))
     }

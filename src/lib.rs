@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` at the root of the repository walks through the house.
 
+pub mod activity;
 pub mod admin;
 pub mod app;
 pub mod cli;
@@ -16,6 +17,7 @@ pub mod scheduler;
 pub mod serve;
 pub mod serve_options;
 pub mod stop;
+pub mod verification;
 
 #[cfg(test)]
 mod test_support;

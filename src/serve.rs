@@ -9,11 +9,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::http::{Front, UnsignedLimit, router, server};
+use crate::http::{Front, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
 use crate::stop::{Stop, Stopping, stop};
+use crate::verification::{ServerKey, TeamSigners, Verifier};
 use crate::{mail, scheduler};
 
 /// How often quiet addresses are forgotten and metrics are folded.
@@ -53,18 +54,29 @@ impl Server {
         let views =
             tokio::spawn(async move { runner.run(commits, async move { views_stopping.requested().await }).await });
         let unsigned = Arc::new(UnsignedLimit::per_minute(options.unsigned_limit_per_minute));
+        let (address_limit, license_limit) = (options.verify_limit_per_minute, options.license_limit_per_minute);
+        let verify_limits = Arc::new(VerifyLimits::per_minute(address_limit, license_limit));
         let front = Front {
             app: app.clone(),
+            verifier: Verifier::new(app.clone()),
+            server_key: ServerKey::open(&app.keys).await?,
+            team_signers: TeamSigners::new(app.keys.clone()),
+            country_header: options.country_header.as_deref().map(Into::into),
+            verify_limits: verify_limits.clone(),
             unsigned: unsigned.clone(),
             trusted_proxies: options.trusted_proxies.clone().into(),
             metrics: prometheus()?,
         };
-        let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, stopping.clone()));
+        let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, stopping.clone()));
+        let following = tokio::spawn(front.verifier.clone().run(stopping.clone()));
+        let noting = app.activity.clone().run(app.clock.clone(), options.requests_retention_days, stopping.clone());
         let http = tokio::spawn(server::run(listener, router(front), stopping.clone()));
         let tasks = vec![
             tokio::spawn(interpreter::run(app.clone(), stopping.clone())),
             tokio::spawn(schedule(app.clone(), stopping.clone())),
             tokio::spawn(mail::worker::run(app.clone(), transport, mail_url.from, stopping.clone())),
+            tokio::spawn(noting),
+            following,
             upkeep,
         ];
         Ok(Self { app, address, stop: stop_all, http, tasks, views: (stop_views, views), writer })
@@ -77,6 +89,10 @@ impl Server {
         let _ = self.http.await;
         for task in self.tasks {
             let _ = task.await;
+        }
+        // The requests that finished last are in the log too.
+        if let Err(error) = self.app.activity.flush().await {
+            tracing::warn!(%error, "the last seconds of activity could not be written down");
         }
         let (stop_views, views) = self.views;
         stop_views.request();
@@ -135,9 +151,15 @@ fn prometheus() -> anyhow::Result<PrometheusHandle> {
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
-async fn keep_up(metrics: PrometheusHandle, unsigned: Arc<UnsignedLimit>, mut stopping: Stopping) {
+async fn keep_up(
+    metrics: PrometheusHandle,
+    unsigned: Arc<UnsignedLimit>,
+    verify_limits: Arc<VerifyLimits>,
+    mut stopping: Stopping,
+) {
     while tokio::time::timeout(UPKEEP, stopping.requested()).await.is_err() {
         metrics.run_upkeep();
         unsigned.forget_quiet();
+        verify_limits.forget_quiet();
     }
 }

@@ -19,4 +19,12 @@ pub struct ServeOptions {
     pub trusted_proxies: Vec<IpNet>,
     /// Badly signed deliveries that an address may send per minute; 0 for no limit.
     pub unsigned_limit_per_minute: u32,
+    /// Verifications that an address may ask for per minute; 0 for no limit.
+    pub verify_limit_per_minute: u32,
+    /// Verifications that may be asked for of one licence per minute; 0 for no limit.
+    pub license_limit_per_minute: u32,
+    /// The header in which a trusted proxy tells the client's country in two letters.
+    pub country_header: Option<String>,
+    /// Days that the requests log is kept.
+    pub requests_retention_days: u32,
 }

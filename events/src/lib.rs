@@ -22,5 +22,5 @@ pub use envelope::{NewEvent, Provenance, RecordedEvent};
 pub use event::Event;
 pub use id::{Position, StreamId, StreamKind, TeamId};
 pub use sealed::Sealed;
-pub use store::{Ledger, LedgerError, SharedLedger};
-pub use writer::{AppendOutcome, AppendRequest, Expected, Writer, WriterError};
+pub use store::{Change, Ledger, LedgerError, SharedLedger};
+pub use writer::{AppendOutcome, AppendRequest, Expected, Observer, Writer, WriterError};

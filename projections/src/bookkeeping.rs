@@ -9,7 +9,7 @@ use keyledger_events::merkle::Hash;
 use keyledger_events::{Position, Timestamp};
 use serde::Serialize;
 
-use crate::db::{Row, Value, ViewStore, ViewTx};
+use crate::db::{Row, Value, ViewStore, Tx};
 use crate::error::QueryError;
 use crate::table::tuples;
 use crate::view;
@@ -156,7 +156,7 @@ pub(crate) async fn read(views: &ViewStore) -> Result<Vec<Build>, QueryError> {
 
 /// Keeps all other processes from changing any build, then reads them. The lock conflicts with the row locks of
 /// runners too, so none of them is in the middle of a pass, and nobody waits crosswise.
-pub(crate) async fn lock_all(tx: &mut ViewTx) -> Result<Vec<Build>, QueryError> {
+pub(crate) async fn lock_all(tx: &mut Tx) -> Result<Vec<Build>, QueryError> {
     if tx.is_postgres() {
         tx.run("LOCK TABLE views.projection IN EXCLUSIVE MODE").await?;
     }
@@ -165,7 +165,7 @@ pub(crate) async fn lock_all(tx: &mut ViewTx) -> Result<Vec<Build>, QueryError> 
 }
 
 /// Takes the live builds that no other node is at work on. On SQLite the transaction itself is the lock.
-pub(crate) async fn lock_live(tx: &mut ViewTx) -> Result<Vec<Build>, QueryError> {
+pub(crate) async fn lock_live(tx: &mut Tx) -> Result<Vec<Build>, QueryError> {
     let skip = if tx.is_postgres() { " FOR UPDATE SKIP LOCKED" } else { "" };
     let sql =
         format!("SELECT {COLUMNS} FROM {} WHERE status = 'live' ORDER BY name, version{skip}", table(tx.is_postgres()));
@@ -173,14 +173,14 @@ pub(crate) async fn lock_live(tx: &mut ViewTx) -> Result<Vec<Build>, QueryError>
 }
 
 /// Waits for all builds of a view and takes them.
-pub(crate) async fn lock_view(tx: &mut ViewTx, name: &str) -> Result<Vec<Build>, QueryError> {
+pub(crate) async fn lock_view(tx: &mut Tx, name: &str) -> Result<Vec<Build>, QueryError> {
     let wait = if tx.is_postgres() { " FOR UPDATE" } else { "" };
     let sql = format!("SELECT {COLUMNS} FROM {} WHERE name = $1 ORDER BY version{wait}", table(tx.is_postgres()));
     tx.fetch(sql, vec![Value::text(name)]).await?.iter().map(Build::read).collect()
 }
 
 /// Waits for one build and takes it; nothing when it is gone.
-pub(crate) async fn lock_build(tx: &mut ViewTx, build: &Build) -> Result<Option<Build>, QueryError> {
+pub(crate) async fn lock_build(tx: &mut Tx, build: &Build) -> Result<Option<Build>, QueryError> {
     let wait = if tx.is_postgres() { " FOR UPDATE" } else { "" };
     let sql = format!("SELECT {COLUMNS} FROM {} WHERE name = $1 AND version = $2{wait}", table(tx.is_postgres()));
     let rows = tx.fetch(sql, vec![Value::text(build.name.as_str()), build.version.into()]).await?;
@@ -188,7 +188,7 @@ pub(crate) async fn lock_build(tx: &mut ViewTx, build: &Build) -> Result<Option<
 }
 
 /// Writes the rows of some builds, in one statement.
-pub(crate) async fn save(tx: &mut ViewTx, builds: &[Build], now: Timestamp) -> Result<(), QueryError> {
+pub(crate) async fn save(tx: &mut Tx, builds: &[Build], now: Timestamp) -> Result<(), QueryError> {
     if builds.is_empty() {
         return Ok(());
     }
@@ -205,7 +205,7 @@ pub(crate) async fn save(tx: &mut ViewTx, builds: &[Build], now: Timestamp) -> R
 }
 
 /// Forgets a build and drops its table.
-pub(crate) async fn drop_build(tx: &mut ViewTx, build: &Build) -> Result<(), QueryError> {
+pub(crate) async fn drop_build(tx: &mut Tx, build: &Build) -> Result<(), QueryError> {
     let drop = format!("DROP TABLE IF EXISTS {}", tx.table(&build.name, build.version));
     tx.run(&drop).await?;
     let sql = format!("DELETE FROM {} WHERE name = $1 AND version = $2", table(tx.is_postgres()));

@@ -74,7 +74,7 @@ impl Pages for &ViewStore {
     }
 }
 
-impl Pages for &mut crate::db::ViewTx {
+impl Pages for &mut crate::db::Tx {
     async fn page(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         self.fetch(sql, args).await
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::db::{Row, TableName, Value, ViewTx};
+use crate::db::{Row, TableName, Value, Tx};
 use crate::error::ApplyError;
 use crate::projection::{Applied, Decoded, Projection};
 use crate::table::Table;
@@ -150,7 +150,7 @@ impl<F: Fold> Projection for Folded<F> {
         F::STREAMS.contains(&kind)
     }
 
-    async fn apply(&self, tx: &mut ViewTx, table: &TableName, events: &[&Decoded]) -> Result<Applied, ApplyError> {
+    async fn apply(&self, tx: &mut Tx, table: &TableName, events: &[&Decoded]) -> Result<Applied, ApplyError> {
         let touching: Vec<(Key, &Decoded)> =
             events.iter().filter_map(|item| Some((F::key(&item.0, &item.1)?, *item))).collect();
         let Some((_, first)) = touching.first() else { return Ok(Applied::default()) };
@@ -173,7 +173,7 @@ impl<F: Fold> Projection for Folded<F> {
 
 /// Reads the rows that the batch touches and that may exist already.
 async fn load<F: Fold>(
-    tx: &mut ViewTx,
+    tx: &mut Tx,
     table: &TableName,
     touching: &[(Key, &Decoded)],
     first: Position,
@@ -217,7 +217,7 @@ impl StoreError {
 
 /// Writes each changed row once.
 async fn store<F: Fold>(
-    tx: &mut ViewTx,
+    tx: &mut Tx,
     table: &TableName,
     rows: HashMap<Key, Touched<F::State>>,
 ) -> Result<(), StoreError> {
@@ -240,8 +240,8 @@ async fn store<F: Fold>(
     Ok(())
 }
 
-/// Cuts rows into pieces of the sizes of [`ROWS_PER_STATEMENT`], largest first.
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+/// Cuts rows into pieces of few sizes, largest first, so that few statements are prepared.
+pub fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = *ROWS_PER_STATEMENT.iter().find(|size| **size <= rows.len())?;
         let (chunk, rest) = rows.split_at(size);

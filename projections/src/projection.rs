@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, Position, RecordedEvent};
 
-use crate::db::{TableName, ViewTx};
+use crate::db::{TableName, Tx};
 use crate::error::ApplyError;
 use crate::table::Table;
 
@@ -37,5 +37,5 @@ pub trait Projection: Send + Sync + 'static {
     ///
     /// # Errors
     /// When an event has no answer, or the database refuses.
-    async fn apply(&self, tx: &mut ViewTx, table: &TableName, events: &[&Decoded]) -> Result<Applied, ApplyError>;
+    async fn apply(&self, tx: &mut Tx, table: &TableName, events: &[&Decoded]) -> Result<Applied, ApplyError>;
 }

@@ -133,7 +133,7 @@ fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
 }
 
 /// `($1, $2), ($3, $4)` and so on.
-pub(crate) fn tuples(rows: usize, columns: usize) -> String {
+pub fn tuples(rows: usize, columns: usize) -> String {
     let mut sql = String::with_capacity(rows * columns * 7);
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });

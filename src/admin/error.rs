@@ -6,10 +6,12 @@ use keyledger_events::{LedgerError, TeamId, WriterError};
 use keyledger_projections::QueryError;
 
 use super::CONFLICTS_MAX;
+use crate::activity::ActivityError;
 use crate::app::FreshError;
 use crate::licensing::commands::Refusal;
 use crate::providers::inbox::LoadError;
 use crate::providers::interpreter::InterpretError;
+use crate::verification::explain::ExplainError;
 
 /// Why an operation was not done.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,12 @@ pub enum AdminError {
     /// A stored event cannot be read.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// What was seen and asked cannot be read.
+    #[error(transparent)]
+    Activity(#[from] ActivityError),
+    /// There is no explanation.
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     /// A data key cannot be had.
     #[error(transparent)]
     Keys(#[from] KeyRingError),

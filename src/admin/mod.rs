@@ -15,7 +15,9 @@ mod listing;
 pub mod mails;
 mod names;
 pub mod products;
+pub mod seats;
 pub mod teams;
+pub mod verifications;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,12 @@
 //! `keyledger license …`
 
+mod explain;
+mod seats;
+
+use std::collections::HashMap;
+
 use clap::{Args, Subcommand};
-use keyledger_events::TeamId;
+use keyledger_events::{TeamId, Timestamp};
 use uuid::Uuid;
 
 use super::args::{AnyTeamArg, LimitArg};
@@ -11,7 +16,7 @@ use super::list::List;
 use super::output::{Output, note};
 use crate::admin::ACTOR_CLI;
 use crate::admin::as_of::AsOf;
-use crate::admin::licenses::{self, LicenseJson, describe};
+use crate::admin::licenses::{self, LicenseJson, describe, describe_used};
 use crate::app::App;
 use crate::licensing::commands::Command;
 
@@ -34,6 +39,17 @@ pub(super) enum LicenseCommand {
         team: AnyTeamArg,
         #[command(flatten)]
         as_of: AsOfArg,
+    },
+    /// Say what a verification of a key would be answered, and why, check by check. It changes nothing.
+    Explain(explain::ExplainArgs),
+    /// Show the devices and addresses that hold a licence's seats, and when they were last seen.
+    Seats(OneArgs),
+    /// Free the seat of a device or an address.
+    Forget {
+        #[command(flatten)]
+        one: OneArgs,
+        /// The seat's id, as `license seats` shows it.
+        seat: Uuid,
     },
     /// Start the days of an ACTIVATION licence.
     Activate(OneArgs),
@@ -84,6 +100,9 @@ impl LicenseCommand {
                     };
                     show(&describe(app, team, &license, now).await?, output)
                 }
+                Self::Explain(args) => args.run(app, output).await,
+                Self::Seats(one) => seats::list(app, one.team.team, one.id, output).await,
+                Self::Forget { one, seat } => seats::forget(app, one.team.team, one.id, seat, output).await,
                 Self::Activate(one) => change(app, &one, Command::Activate, output).await,
                 Self::Suspend(args) => change(app, &args.one, Command::Suspend { reason: args.reason }, output).await,
                 Self::Reinstate(args) => {
@@ -116,11 +135,13 @@ async fn list(
     as_of: Option<AsOf>,
     output: &mut Output,
 ) -> anyhow::Result<()> {
+    let mut used = LastUsed::default();
     let mut rows = List::begin(output, ["KEY", "STATUS", "PROVIDER", "EXPIRES", "ISSUED", "ID"]);
     if let Some(as_of) = as_of {
         let past = licenses::list_as_of(app, team, as_of, limit).await?;
         for (team, license) in &past.licenses {
-            let license = describe(app, *team, license, past.time).await?;
+            let used = used.of(app, *team, license.id).await?.filter(|at| *at <= past.time);
+            let license = describe_used(app, *team, license, past.time, used).await?;
             rows.push(&license, || row(&license))?;
         }
         return Ok(rows.finish("no licences")?);
@@ -128,10 +149,24 @@ async fn list(
     let now = app.clock.now();
     let mut listing = licenses::list(app, team, limit).await?;
     while let Some((team, license)) = listing.next().await? {
-        let license = describe(app, team, &license, now).await?;
+        let used = used.of(app, team, license.id).await?;
+        let license = describe_used(app, team, &license, now, used).await?;
         rows.push(&license, || row(&license))?;
     }
     Ok(rows.finish("no licences")?)
+}
+
+/// When licences were last used, read once for each team: one question for each row would take longer than the rows.
+#[derive(Default)]
+struct LastUsed(HashMap<TeamId, HashMap<Uuid, Timestamp>>);
+
+impl LastUsed {
+    async fn of(&mut self, app: &App, team: TeamId, id: Uuid) -> anyhow::Result<Option<Timestamp>> {
+        if !self.0.contains_key(&team) {
+            self.0.insert(team, app.activity.last_used(team, None).await?);
+        }
+        Ok(self.0.get(&team).and_then(|of_team| of_team.get(&id)).copied())
+    }
 }
 
 fn row(license: &LicenseJson) -> [String; 6] {

@@ -6,6 +6,7 @@
 mod apikey;
 mod args;
 mod audit;
+mod blacklist;
 mod cell;
 mod demo;
 mod events;
@@ -20,9 +21,11 @@ mod mail;
 mod output;
 mod product;
 mod projections;
+mod requests;
 mod secret;
 mod serve;
 mod team;
+mod verification;
 
 use std::process::ExitCode;
 
@@ -70,6 +73,12 @@ enum Command {
     /// Licences, now or as they were.
     #[command(subcommand)]
     License(license::LicenseCommand),
+    /// Where verifications are refused from.
+    #[command(subcommand)]
+    Blacklist(blacklist::BlacklistCommand),
+    /// What client programs asked, and how they were answered.
+    #[command(subcommand)]
+    Requests(requests::RequestsCommand),
     /// What providers delivered, and what became of it.
     #[command(subcommand)]
     Inbox(inbox::InboxCommand),
@@ -113,6 +122,8 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Integration(command) => command.run(global).await,
         Command::ApiKey(command) => command.run(global).await,
         Command::License(command) => command.run(global).await,
+        Command::Blacklist(command) => command.run(global).await,
+        Command::Requests(command) => command.run(global).await,
         Command::Inbox(command) => command.run(global).await,
         Command::Events(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,

@@ -7,6 +7,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::global::Global;
+use crate::activity::RETENTION_DAYS;
 use crate::config::DatabaseUrl;
 use crate::serve_options::ServeOptions;
 
@@ -39,6 +40,18 @@ pub(super) struct EdgeArgs {
     /// Wrongly signed deliveries allowed per address and minute; 0 switches the limit off.
     #[arg(long, value_name = "NUMBER", env = "KEYLEDGER_UNSIGNED_LIMIT_PER_MINUTE", default_value_t = 60)]
     unsigned_limit_per_minute: u32,
+    /// Verifications allowed per address and minute; 0 switches the limit off.
+    #[arg(long, value_name = "NUMBER", env = "KEYLEDGER_VERIFY_LIMIT_PER_MINUTE", default_value_t = 60)]
+    verify_limit_per_minute: u32,
+    /// Verifications allowed per licence and minute, whoever asks; 0 switches the limit off.
+    #[arg(long, value_name = "NUMBER", env = "KEYLEDGER_LICENSE_LIMIT_PER_MINUTE", default_value_t = 0)]
+    license_limit_per_minute: u32,
+    /// The header in which a trusted proxy tells the client's country in two letters, such as CF-IPCountry.
+    #[arg(long, value_name = "NAME", env = "KEYLEDGER_COUNTRY_HEADER")]
+    country_header: Option<String>,
+    /// Days that the log of verification requests is kept.
+    #[arg(long, value_name = "DAYS", env = "KEYLEDGER_REQUESTS_RETENTION_DAYS", default_value_t = RETENTION_DAYS)]
+    requests_retention_days: u32,
 }
 
 impl ServeArgs {
@@ -54,8 +67,18 @@ impl EdgeArgs {
         let master = global.master(&database)?;
         let mail_url = self.mail_url.filter(|url| !url.trim().is_empty()).unwrap_or_else(|| mail_folder(&database));
         let Proxies(trusted_proxies) = self.trusted_proxies;
-        let unsigned_limit_per_minute = self.unsigned_limit_per_minute;
-        Ok(ServeOptions { database, master, listen, mail_url, trusted_proxies, unsigned_limit_per_minute })
+        Ok(ServeOptions {
+            database,
+            master,
+            listen,
+            mail_url,
+            trusted_proxies,
+            unsigned_limit_per_minute: self.unsigned_limit_per_minute,
+            verify_limit_per_minute: self.verify_limit_per_minute,
+            license_limit_per_minute: self.license_limit_per_minute,
+            country_header: self.country_header.filter(|name| !name.trim().is_empty()),
+            requests_retention_days: self.requests_retention_days,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::args::TeamArg;
 use super::global::{Global, Reads};
 use super::list::List;
 use super::output::note;
+use super::verification::VerificationArgs;
 use super::{cell, output::Output};
 use crate::admin::{ACTOR_CLI, teams};
 
@@ -23,6 +24,8 @@ pub(super) enum TeamCommand {
     List,
     /// Change a team's settings; what is not named stays.
     Update(UpdateArgs),
+    /// Show or change how verifications are answered; what is not named stays.
+    Verification(VerificationArgs),
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +61,7 @@ impl TeamCommand {
                     note(&format!("next: keyledger product create --team {} \"NAME\"", team.id));
                     Ok(())
                 }
+                Self::Verification(args) => args.run(app, output).await,
                 Self::List => list(&teams::list(app).await?, output),
                 Self::Update(args) => {
                     let change = TeamUpdated {

@@ -11,9 +11,8 @@ const HOPS_MAX: usize = 32;
 /// The peer's address or, when the peer is a trusted proxy, the right-most address of `X-Forwarded-For` that is
 /// not a trusted proxy itself. What stands left of it anybody could have written.
 pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let peer = peer.ip().to_canonical();
-    if !is_trusted(&peer) {
+    if !is_trusted(peer, trusted) {
         return peer;
     }
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
@@ -22,11 +21,17 @@ pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -
     for hop in hops {
         let Some(address) = parse(hop.trim()) else { return nearest };
         nearest = address;
-        if !is_trusted(&address) {
+        if !is_trusted(address, trusted) {
             return address;
         }
     }
     nearest
+}
+
+/// Whether an address is one of the trusted proxies.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// An address, with or without a port.

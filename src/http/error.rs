@@ -31,6 +31,11 @@ impl HttpError {
         Self { status, message: message.into(), retry_after: None }
     }
 
+    /// The sentence for the client.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// 400.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)

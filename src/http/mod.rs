@@ -3,8 +3,10 @@
 
 mod address;
 mod body;
+mod client;
 mod error;
 mod integrations;
+mod limits;
 mod operations;
 mod query;
 pub mod server;
@@ -18,16 +20,28 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use client::VerifyLimits;
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
 use crate::app::App;
+use crate::verification::{ServerKey, TeamSigners, Verifier};
 
 /// What every handler can use.
 #[derive(Clone)]
 pub struct Front {
     /// The process.
     pub app: App,
+    /// Answers client programs.
+    pub verifier: Verifier,
+    /// Signs answers to client programs.
+    pub server_key: ServerKey,
+    /// Sign challenges for their teams.
+    pub team_signers: TeamSigners,
+    /// The header in which a trusted proxy tells the client's country.
+    pub country_header: Option<Arc<str>>,
+    /// Counts verifications by address and by licence.
+    pub verify_limits: Arc<VerifyLimits>,
     /// Counts badly signed requests by address.
     pub unsigned: Arc<UnsignedLimit>,
     /// Proxies whose word on the client's address is taken.
@@ -42,6 +56,7 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/integrations/stripe", post(integrations::stripe::receive))
         .route("/api/v1/integrations/polymart", post(integrations::polymart::receive))
         .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
+        .merge(client::router())
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{KeyLink, MasterKey, MasterKeyError, SharedKeyStore, WrappedKey};
 use crate::id::TeamId;
@@ -97,6 +98,14 @@ impl KeyRing {
             Some(wrapped) => Ok(self.master.unwrap(&wrapped)?),
             None => Err(stored.err().map_or(KeyRingError::Gone(id), KeyRingError::Store)),
         }
+    }
+
+    /// A secret of the installation's own, the same for every process: 32 random bytes under a fixed id.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn secret(&self, id: Uuid) -> Result<Zeroizing<[u8; 32]>, KeyRingError> {
+        Ok(Zeroizing::new(*self.key_or_new(id).await?.bytes()))
     }
 
     /// Remembers that forgetting a customer must destroy a delivery's key too.

@@ -39,6 +39,27 @@ pub struct Head {
     pub frontier: Frontier,
 }
 
+/// A stream moved on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Where in the ledger.
+    pub position: Position,
+    /// Whose stream.
+    pub team: TeamId,
+    /// Which stream.
+    pub stream: StreamId,
+    /// To which version.
+    pub stream_version: i64,
+}
+
+impl Change {
+    /// What an event changes.
+    pub fn of(event: &RecordedEvent) -> Self {
+        let RecordedEvent { position, team, stream, stream_version, .. } = *event;
+        Self { position, team, stream, stream_version }
+    }
+}
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -108,6 +129,24 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// All events of some streams of a team, in order of position, each checked against its hash.
     async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError>;
+
+    /// The events of one stream behind a version, in order, each checked against its hash.
+    async fn read_stream_after(
+        &self,
+        team: TeamId,
+        stream: StreamId,
+        version: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut events = self.read_streams(team, &[stream]).await?;
+        events.retain(|event| event.stream_version > version);
+        Ok(events)
+    }
+
+    /// Which streams have moved on after `after`, in order of position, at most `limit` (at most
+    /// [`PAGE_EVENTS_MAX`]): what a cache needs to know, without what happened.
+    async fn changes(&self, after: Position, limit: u32) -> Result<Vec<Change>, LedgerError> {
+        Ok(self.read(after, limit).await?.iter().map(Change::of).collect())
+    }
 
     /// The version of a stream; 0 when there is none.
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError>;

@@ -13,8 +13,8 @@ use sqlx::{AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _, Transaction
 use uuid::Uuid;
 
 use super::migrate::{MigrationError, migrate_postgres_schema};
-use super::row::{COLUMNS, event_row, stream_ends, time};
-use super::{AppendTx, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
+use super::row::{COLUMNS, change, event_row, stream_ends, time};
+use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::Frontier;
@@ -164,6 +164,31 @@ impl Ledger for PostgresLedger {
         found.sort_by_key(|event| event.position);
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
+    }
+
+    async fn read_stream_after(
+        &self,
+        team: TeamId,
+        stream: StreamId,
+        version: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let select = format!(
+            "SELECT {COLUMNS} FROM ledger.event WHERE team = $1 AND stream = $2 AND stream_version > $3 \
+             ORDER BY stream_version"
+        );
+        let query = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(stream.to_string()).bind(version);
+        let found = events(query.fetch_all(&self.readers).await?)?;
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
+
+    async fn changes(&self, after: Position, limit: u32) -> Result<Vec<Change>, LedgerError> {
+        let query = sqlx::query(
+            "SELECT position, team, stream, stream_version FROM ledger.event WHERE position > $1 \
+             ORDER BY position LIMIT $2",
+        );
+        let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        query.fetch_all(&self.readers).await?.iter().map(|row| change!(row)).collect()
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {

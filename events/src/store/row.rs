@@ -52,6 +52,27 @@ macro_rules! event_row {
 }
 pub(super) use event_row;
 
+/// Reads position, team, stream and stream version from a driver's row.
+macro_rules! change {
+    ($row:expr) => {
+        $crate::store::row::read_change($row.try_get(0)?, $row.try_get(1)?, $row.try_get(2)?, $row.try_get(3)?)
+    };
+}
+pub(super) use change;
+
+/// Checks the stream's name; stored rows are input like any other.
+pub(super) fn read_change(
+    position: i64,
+    team: Uuid,
+    stream: String,
+    stream_version: i64,
+) -> Result<super::Change, LedgerError> {
+    match stream.parse() {
+        Ok(stream) => Ok(super::Change { position: Position(position), team: TeamId(team), stream, stream_version }),
+        Err(_) => Err(LedgerError::Corrupt { position, column: "stream", value: stream }),
+    }
+}
+
 /// A stored moment.
 pub(super) fn time(position: i64, column: &'static str, microseconds: i64) -> Result<Timestamp, LedgerError> {
     from_microseconds(microseconds).ok_or_else(|| LedgerError::Corrupt {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::files::{SqliteFile, open_sqlite};
 use super::migrate::{MigrationError, migrate_sqlite};
-use super::row::{COLUMNS, event_row, stream_ends, time};
-use super::{AppendTx, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
+use super::row::{COLUMNS, change, event_row, stream_ends, time};
+use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::Frontier;
@@ -91,6 +91,29 @@ impl Ledger for SqliteLedger {
         found.sort_by_key(|event| event.position);
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
+    }
+
+    async fn read_stream_after(
+        &self,
+        team: TeamId,
+        stream: StreamId,
+        version: i64,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM event WHERE team = ").push_bind(team.0);
+        query.push(" AND stream = ").push_bind(stream.to_string());
+        query.push(" AND stream_version > ").push_bind(version).push(" ORDER BY stream_version");
+        let found = events(query.build().fetch_all(&self.file.readers).await?)?;
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
+
+    async fn changes(&self, after: Position, limit: u32) -> Result<Vec<Change>, LedgerError> {
+        let query = sqlx::query(
+            "SELECT position, team, stream, stream_version FROM event WHERE position > $1 ORDER BY position LIMIT $2",
+        );
+        let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        query.fetch_all(&self.file.readers).await?.iter().map(|row| change!(row)).collect()
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {

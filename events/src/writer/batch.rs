@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::judge::Judge;
-use super::{AppendOutcome, PreparedRequest, WriterError};
+use super::{AppendOutcome, Observer, PreparedRequest, WriterError};
 use crate::clock::SharedClock;
+use crate::envelope::RecordedEvent;
 use crate::id::Position;
 use crate::keys::SharedKeyStore;
 use crate::merkle::Hash;
@@ -43,6 +44,7 @@ pub(super) struct Batcher {
     clock: SharedClock,
     requests: mpsc::Receiver<Job>,
     announce: watch::Sender<Position>,
+    observer: Arc<dyn Observer>,
     /// The request that did not fit into the batch before.
     held_back: Option<Job>,
 }
@@ -54,8 +56,9 @@ impl Batcher {
         clock: SharedClock,
         requests: mpsc::Receiver<Job>,
         announce: watch::Sender<Position>,
+        observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { ledger, keys, clock, requests, announce, held_back: None }
+        Self { ledger, keys, clock, requests, announce, observer, held_back: None }
     }
 
     pub(super) async fn run(mut self) {
@@ -115,6 +118,7 @@ impl Batcher {
             pause *= 2;
             match self.went_through(lost).await {
                 Ok(true) => {
+                    self.observer.committed(&lost.accepted);
                     self.announce.send_replace(lost.last);
                     return Ok(lost.outcomes.clone());
                 }
@@ -149,10 +153,11 @@ impl Batcher {
         match tx.commit().await {
             Err(error @ LedgerError::CommitUnknown(_)) => {
                 let error = Arc::new(error);
-                return Err(Failure::Unknown(LostCommit { error, outcomes, last, leaf_hash }));
+                return Err(Failure::Unknown(LostCommit { error, outcomes, accepted: judge.accepted, last, leaf_hash }));
             }
             committed => committed.map_err(Failure::store)?,
         }
+        self.observer.committed(&judge.accepted);
         self.announce.send_replace(last);
         Ok(outcomes)
     }
@@ -173,6 +178,7 @@ impl Batcher {
 struct LostCommit {
     error: Arc<LedgerError>,
     outcomes: Vec<AppendOutcome>,
+    accepted: Vec<RecordedEvent>,
     last: Position,
     leaf_hash: Hash,
 }

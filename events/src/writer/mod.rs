@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::SharedClock;
-use crate::envelope::{NewEvent, Provenance};
+use crate::envelope::{NewEvent, Provenance, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
 use crate::keys::{KeyLink, SharedKeyStore, WrappedKey};
 use crate::store::{LedgerError, SharedLedger};
@@ -125,6 +125,19 @@ pub enum WriterError {
     Size(usize),
 }
 
+/// Somebody who must know what this process committed no later than its callers: a cache that would otherwise
+/// answer from before a change that its own process made.
+pub trait Observer: Send + Sync + 'static {
+    /// These events are durable. Called on the Writer's task: it must be quick.
+    fn committed(&self, events: &[RecordedEvent]);
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn committed(&self, _: &[RecordedEvent]) {}
+}
+
 /// A handle on the Writer's task. Clones share it.
 #[derive(Clone)]
 pub struct Writer {
@@ -135,9 +148,19 @@ pub struct Writer {
 impl Writer {
     /// Starts the task. It ends, after committing what is queued, when the last handle is dropped.
     pub fn start(ledger: SharedLedger, keys: SharedKeyStore, clock: SharedClock) -> (Self, JoinHandle<()>) {
+        Self::start_observed(ledger, keys, clock, Arc::new(Nobody))
+    }
+
+    /// As [`Writer::start`], with somebody who hears of every commit before its callers do.
+    pub fn start_observed(
+        ledger: SharedLedger,
+        keys: SharedKeyStore,
+        clock: SharedClock,
+        observer: Arc<dyn Observer>,
+    ) -> (Self, JoinHandle<()>) {
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (announce, head) = watch::channel(Position::START);
-        let task = tokio::spawn(Batcher::new(ledger, keys, clock, requests, announce).run());
+        let task = tokio::spawn(Batcher::new(ledger, keys, clock, requests, announce, observer).run());
         (Self { queue, head }, task)
     }
 

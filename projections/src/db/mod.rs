@@ -18,7 +18,7 @@ use keyledger_events::store::SqliteFile;
 use sqlx::PgPool;
 
 pub use open::OpenError;
-pub use tx::ViewTx;
+pub use tx::Tx;
 pub use value::{ColumnError, Row, Value};
 
 pub(crate) use failure::{is_missing_table, is_refused_data};
@@ -29,15 +29,48 @@ use crate::error::QueryError;
 /// The store of all views. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct ViewStore {
-    engine: Engine,
+    database: Database,
     /// The version of each view that serves, as last read. Rebuilds in other processes change it.
     serving: Arc<RwLock<HashMap<String, i64>>>,
 }
 
+/// A database for what need not survive a power cut: the same statements with `$1` placeholders run on both engines.
+/// Clones share its connections.
 #[derive(Debug, Clone)]
-enum Engine {
+pub enum Database {
+    /// A file.
     Sqlite(SqliteFile),
+    /// A server.
     Postgres(PgPool),
+}
+
+impl Database {
+    /// Begins a transaction: on SQLite with the write lock.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => Tx::begin_sqlite(&file.writer).await,
+            Self::Postgres(pool) => Tx::begin_postgres(pool).await,
+        }
+    }
+
+    /// Runs a query outside any transaction.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn fetch(&self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => sqlite::fetch(&file.readers, sql, args).await,
+            Self::Postgres(pool) => postgres::fetch(pool, sql, args).await,
+        }
+    }
+
+    /// Whether this is PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
 }
 
 /// The qualified name of a table of views.
@@ -69,16 +102,13 @@ fn schema(postgres: bool) -> &'static str {
 }
 
 impl ViewStore {
-    fn new(engine: Engine) -> Self {
-        Self { engine, serving: Arc::default() }
+    fn new(database: Database) -> Self {
+        Self { database, serving: Arc::default() }
     }
 
     /// Begins a transaction: on SQLite with the write lock.
-    pub(crate) async fn begin(&self) -> Result<ViewTx, sqlx::Error> {
-        match &self.engine {
-            Engine::Sqlite(file) => ViewTx::begin_sqlite(&file.writer).await,
-            Engine::Postgres(pool) => ViewTx::begin_postgres(pool).await,
-        }
+    pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        self.database.begin().await
     }
 
     /// Runs a query outside any transaction.
@@ -86,15 +116,12 @@ impl ViewStore {
     /// # Errors
     /// When the database refuses.
     pub async fn fetch(&self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
-        match &self.engine {
-            Engine::Sqlite(file) => sqlite::fetch(&file.readers, sql, args).await,
-            Engine::Postgres(pool) => postgres::fetch(pool, sql, args).await,
-        }
+        self.database.fetch(sql, args).await
     }
 
     /// Whether this is PostgreSQL.
     pub(crate) fn is_postgres(&self) -> bool {
-        matches!(self.engine, Engine::Postgres(_))
+        self.database.is_postgres()
     }
 
     /// Runs a query over the serving table of `view`, which it calls `{table}`. A rebuild elsewhere may have

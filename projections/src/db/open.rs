@@ -7,7 +7,7 @@ use keyledger_events::store::{MigrationError, SqliteFile, migrate_postgres_schem
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 
-use super::{Engine, ViewStore};
+use super::{Database, ViewStore};
 
 static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/views");
 static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres/views");
@@ -50,7 +50,7 @@ impl ViewStore {
             }
             other => other,
         }
-        .map(|file| Self::new(Engine::Sqlite(file)))
+        .map(|file| Self::new(Database::Sqlite(file)))
     }
 
     /// Uses (or makes) the schema `views`. The pool must be the views' own: a transaction over views may wait for a
@@ -60,7 +60,7 @@ impl ViewStore {
     /// When the database cannot be reached, or its schema was made by a newer release.
     pub async fn open_postgres(pool: PgPool) -> Result<Self, OpenError> {
         migrate_postgres_schema(&pool, "views", &POSTGRES_MIGRATIONS).await?;
-        Ok(Self::new(Engine::Postgres(pool)))
+        Ok(Self::new(Database::Postgres(pool)))
     }
 }
 

@@ -5,19 +5,19 @@ use sqlx::{AssertSqlSafe, Executor as _, Postgres, Sqlite, Transaction};
 use super::value::{Row, Value};
 use super::{TableName, postgres, sqlite};
 
-/// Views can be computed again, so their commits need not wait for the disk; consistency is not at stake, for a
+/// What is kept this way can be computed again or done without, so its commits need not wait for the disk; consistency is not at stake, for a
 /// lost commit takes its checkpoint along.
 const POSTGRES_NOT_DURABLE: &str = "SET LOCAL synchronous_commit TO OFF";
 
 /// An open transaction. Dropping it rolls back.
-pub struct ViewTx(Kind);
+pub struct Tx(Kind);
 
 enum Kind {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
 
-impl ViewTx {
+impl Tx {
     pub(super) async fn begin_sqlite(pool: &sqlx::SqlitePool) -> Result<Self, sqlx::Error> {
         Ok(Self(Kind::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)))
     }
@@ -85,7 +85,10 @@ impl ViewTx {
     }
 
     /// Ends the transaction.
-    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
         match self.0 {
             Kind::Sqlite(tx) => tx.commit().await,
             Kind::Postgres(tx) => tx.commit().await,

@@ -5,7 +5,7 @@ use keyledger_events::{Position, RecordedEvent, SharedLedger};
 use super::progress::{Meter, Progress};
 use super::{Rebuild, RebuildError};
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::ViewTx;
+use crate::db::Tx;
 use crate::error::QueryError;
 use crate::runner::{Batch, RunnerError, apply};
 
@@ -75,7 +75,7 @@ impl Rebuild<'_> {
     }
 
     /// Takes the build's row. Without it somebody else began a later rebuild.
-    async fn hold(&self, tx: &mut ViewTx) -> Result<(), RebuildError> {
+    async fn hold(&self, tx: &mut Tx) -> Result<(), RebuildError> {
         let builds = bookkeeping::lock_build(tx, &self.build).await?;
         let ours =
             builds.iter().any(|build| build.status == BuildStatus::Building && build.position == self.build.position);
@@ -83,7 +83,7 @@ impl Rebuild<'_> {
     }
 
     /// Applies events to the build's table and moves its checkpoint.
-    pub(super) async fn apply(&mut self, tx: &mut ViewTx, events: Vec<RecordedEvent>) -> Result<(), RebuildError> {
+    pub(super) async fn apply(&mut self, tx: &mut Tx, events: Vec<RecordedEvent>) -> Result<(), RebuildError> {
         let batch = Batch::decode(events, std::slice::from_ref(self.projection));
         let Some((last, leaf)) = batch.last() else { return Ok(()) };
         if let Some(stop) = batch.stop(self.projection.as_ref(), self.build.position) {
@@ -98,7 +98,7 @@ impl Rebuild<'_> {
     }
 
     /// Applies everything up to `to` within the transaction.
-    pub(super) async fn apply_up_to(&mut self, tx: &mut ViewTx, to: Position) -> Result<(), RebuildError> {
+    pub(super) async fn apply_up_to(&mut self, tx: &mut Tx, to: Position) -> Result<(), RebuildError> {
         loop {
             let events = read(&self.runner.inner.ledger, self.build.position, to).await?;
             if events.is_empty() {

@@ -4,14 +4,14 @@ use keyledger_events::Position;
 
 use super::batch::Batch;
 use crate::bookkeeping::{Build, BuildStatus, Fault};
-use crate::db::{TableName, ViewTx, is_refused_data};
+use crate::db::{TableName, Tx, is_refused_data};
 use crate::error::ApplyError;
 use crate::projection::{Applied, Decoded, Projection};
 
 /// Brings a build as far as the batch goes, or up to the event that it has no answer to. `None` when there is
 /// nothing to do.
 pub(super) async fn advance(
-    tx: &mut ViewTx,
+    tx: &mut Tx,
     projection: &dyn Projection,
     mut build: Build,
     batch: &Batch,
@@ -42,7 +42,7 @@ pub(super) async fn advance(
 
 /// Applies events one by one up to the one that fails, so that the view is right up to there.
 async fn go_up_to_fault(
-    tx: &mut ViewTx,
+    tx: &mut Tx,
     projection: &dyn Projection,
     table: &TableName,
     build: &mut Build,
@@ -80,7 +80,7 @@ fn stand_still(build: &mut Build, fault: Fault) {
 /// Applies events under a savepoint. The inner error is the events' fault, the outer one the database's. What the
 /// database refuses is blamed on the first event; applied one by one, that is the one.
 pub(crate) async fn apply(
-    tx: &mut ViewTx,
+    tx: &mut Tx,
     projection: &dyn Projection,
     table: &TableName,
     events: &[&Decoded],

@@ -10,7 +10,7 @@ use keyledger_events::merkle::Hash;
 
 use super::{Inner, RunnerError};
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::ViewTx;
+use crate::db::Tx;
 use crate::error::QueryError;
 use crate::projection::Projection;
 
@@ -113,7 +113,7 @@ impl Inner {
     }
 
     /// What stopped a view may be mended in this release; otherwise it stops again at once.
-    async fn retry_faulted(&self, tx: &mut ViewTx, builds: &[Build]) -> Result<(), QueryError> {
+    async fn retry_faulted(&self, tx: &mut Tx, builds: &[Build]) -> Result<(), QueryError> {
         let ours =
             builds.iter().filter(|build| build.status == BuildStatus::Faulted && self.projection_of(build).is_some());
         let retried: Vec<Build> =
@@ -125,7 +125,7 @@ impl Inner {
     /// is filled, which is faster.
     pub(crate) async fn begin_build(
         &self,
-        tx: &mut ViewTx,
+        tx: &mut Tx,
         projection: &Arc<dyn Projection>,
         builds: &[Build],
         status: BuildStatus,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
 
-use crate::db::{TableName, Value, ViewTx};
+use crate::db::{TableName, Value, Tx};
 use crate::error::ApplyError;
 use crate::fold::{Fold, Folded, Key};
 use crate::projection::{Applied, Decoded, Projection};
@@ -91,7 +91,7 @@ impl Projection for Fragile {
         kind == StreamKind::Product
     }
 
-    async fn apply(&self, tx: &mut ViewTx, table: &TableName, events: &[&Decoded]) -> Result<Applied, ApplyError> {
+    async fn apply(&self, tx: &mut Tx, table: &TableName, events: &[&Decoded]) -> Result<Applied, ApplyError> {
         let applied = Folded::<Counter>::default().apply(tx, table, events).await?;
         for (recorded, event) in events.iter().copied() {
             let poison = matches!(event, Event::ProductRegistered(product) if product.name == "poison");

@@ -50,6 +50,8 @@ pub struct LicenseJson {
     pub references: BTreeMap<String, String>,
     /// Who bought it.
     pub customer_id: Option<Uuid>,
+    /// When it was last verified with success.
+    pub last_used_at: Option<Timestamp>,
     /// When it was bought.
     pub purchased_at: Timestamp,
     /// When the issue was recorded.
@@ -60,13 +62,19 @@ pub struct LicenseJson {
 
 impl LicenseJson {
     /// The licence as it stands at `now`.
-    pub fn new(team_id: TeamId, license: &License, key: Option<String>, now: Timestamp) -> Self {
+    pub fn new(
+        team_id: TeamId,
+        license: &License,
+        key: Option<String>,
+        now: Timestamp,
+        last_used_at: Option<Timestamp>,
+    ) -> Self {
         let License { terms, .. } = license;
         Self {
             id: license.id,
             team_id,
             key,
-            status: license.status(now, None),
+            status: license.status(now, last_used_at),
             product_ids: license.product_ids().to_vec(),
             ip_limit: license.ip_limit(),
             hwid_limit: license.hwid_limit(),
@@ -79,6 +87,7 @@ impl LicenseJson {
             provider: license.provider,
             references: terms.references.clone(),
             customer_id: license.customer_ids().first().copied(),
+            last_used_at,
             purchased_at: terms.purchased_at,
             created_at: license.created_at,
             version: license.version,
@@ -102,15 +111,30 @@ impl LicenseJson {
 /// Opens a licence's key and describes the licence as it stands at `now`.
 ///
 /// # Errors
-/// When the keys store does not answer, or the key was tampered with. A key that is gone is left out.
+/// When the keys store or the activity does not answer, or the key was tampered with. A key that is gone is left out.
 pub async fn describe(app: &App, team: TeamId, license: &License, now: Timestamp) -> Result<LicenseJson, AdminError> {
+    let used = app.activity.last_used(team, Some(&[license.id])).await?;
+    describe_used(app, team, license, now, used.get(&license.id).copied()).await
+}
+
+/// As [`describe`], for lists: when it was last used is known already.
+///
+/// # Errors
+/// As [`describe`].
+pub async fn describe_used(
+    app: &App,
+    team: TeamId,
+    license: &License,
+    now: Timestamp,
+    last_used_at: Option<Timestamp>,
+) -> Result<LicenseJson, AdminError> {
     let context = SealContext { team, event_id: license.key_event, field: License::KEY_FIELD };
     let key = match app.keys.open(context, &license.key).await {
         Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
         Err(KeyRingError::Gone(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(LicenseJson::new(team, license, key, now))
+    Ok(LicenseJson::new(team, license, key, now, last_used_at))
 }
 
 #[cfg(test)]
@@ -166,13 +190,13 @@ mod tests {
             references: [("stripeSubscription".to_owned(), "sub_1".to_owned())].into(),
         };
         let key = "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA".to_owned();
-        let shown = LicenseJson::new(TeamId(Uuid::nil()), &license(terms), Some(key), Timestamp::UNIX_EPOCH);
+        let shown = LicenseJson::new(TeamId(Uuid::nil()), &license(terms), Some(key), Timestamp::UNIX_EPOCH, None);
         let expected = json!({
             "id": Uuid::nil(), "teamId": Uuid::nil(), "key": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA", "status": "ACTIVE",
             "productIds": [product], "ipLimit": null, "hwidLimit": 3, "expirationDays": null,
             "expirationStart": "CREATION", "expiresAt": "1970-02-04T20:20:00Z", "paidUntil": "1970-02-04T17:20:00Z",
             "activatedAt": null, "livemode": false, "provider": "stripe",
-            "references": { "stripeSubscription": "sub_1" }, "customerId": null,
+            "references": { "stripeSubscription": "sub_1" }, "customerId": null, "lastUsedAt": null,
             "purchasedAt": "1970-01-01T00:00:00Z", "createdAt": "1970-01-01T00:00:00Z", "version": 1,
         });
         assert_eq!(shown.status_word(), "ACTIVE");

@@ -5,7 +5,7 @@ mod json;
 mod past;
 
 pub use change::{Done, change};
-pub use json::{LicenseJson, describe};
+pub use json::{LicenseJson, describe, describe_used};
 pub use past::{Past, list_as_of, show_as_of};
 
 use keyledger_events::TeamId;

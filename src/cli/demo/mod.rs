@@ -20,14 +20,15 @@ use keyledger_events::SystemClock;
 
 use super::global::{Global, Reads};
 use super::output::Output;
+use crate::activity::RETENTION_DAYS;
 use crate::admin::teams;
 use crate::config::DatabaseUrl;
 use crate::serve::{Server, interrupted};
 use crate::serve_options::ServeOptions;
 use shop::SHOP;
 
-/// Badly signed deliveries that the demonstration's server takes per address and minute.
-const UNSIGNED_LIMIT_PER_MINUTE: u32 = 60;
+/// Badly signed deliveries, and verifications, that the demonstration's server takes per address and minute.
+const LIMIT_PER_MINUTE: u32 = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -65,8 +66,18 @@ fn options(global: &Global, listen: String) -> anyhow::Result<ServeOptions> {
     let database = global.database();
     let master = global.master(&database)?;
     let mail_url = super::serve::mail_folder(&database);
-    let unsigned_limit_per_minute = UNSIGNED_LIMIT_PER_MINUTE;
-    Ok(ServeOptions { database, master, listen, mail_url, trusted_proxies: Vec::new(), unsigned_limit_per_minute })
+    Ok(ServeOptions {
+        database,
+        master,
+        listen,
+        mail_url,
+        trusted_proxies: Vec::new(),
+        unsigned_limit_per_minute: LIMIT_PER_MINUTE,
+        verify_limit_per_minute: LIMIT_PER_MINUTE,
+        license_limit_per_minute: 0,
+        country_header: None,
+        requests_retention_days: RETENTION_DAYS,
+    })
 }
 
 /// A ledger with sales of one's own is no place for invented ones, and its mails must not end up in files.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use keyledger_events::Timestamp;
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
-use keyledger_projections::{CatchUpError, Delivery, License, QueryError, view};
+use keyledger_projections::{CatchUpError, Delivery, License, Product, QueryError, view};
 use lettre::Message;
 use lettre::message::Mailbox;
 use uuid::Uuid;
@@ -111,6 +111,6 @@ async fn item(app: &App, team: &Team, license: &License, now: Timestamp) -> Resu
     Ok(KeyItem { key, products: names(&team.products, license), note: note(license, now) })
 }
 
-fn names(products: &BTreeMap<Uuid, String>, license: &License) -> Vec<String> {
-    license.product_ids().iter().filter_map(|id| products.get(id)).cloned().collect()
+fn names(products: &BTreeMap<Uuid, Product>, license: &License) -> Vec<String> {
+    license.product_ids().iter().filter_map(|id| Some(products.get(id)?.name.clone())).collect()
 }

@@ -1,0 +1,184 @@
+//! What is neither history nor derivable: when devices and addresses were last seen, and the log of verification
+//! requests. Gathered in memory, written in batches; losing it loses only that.
+
+mod entry;
+mod pending;
+mod read;
+mod run;
+mod statistics;
+mod store;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::db::ColumnError;
+use keyledger_projections::{Database, SeatKind};
+use uuid::Uuid;
+
+pub use entry::{LastSeen, LoggedRequest, RequestFilter, RequestKind, Seen, StoredRequest};
+pub use run::RETENTION_DAYS;
+pub use statistics::RequestStatistics;
+pub use store::{open_postgres, open_sqlite};
+
+use pending::{Pending, Used};
+
+/// Why activity cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ActivityError {
+    /// The database refused or cannot be reached.
+    #[error("the activity database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A stored value is not what we write.
+    #[error("the activity database: {0}")]
+    Column(#[from] ColumnError),
+    /// A stored time is out of range.
+    #[error("the activity database holds a bad time: {0}")]
+    Time(i64),
+}
+
+/// Activity. Clones share it.
+#[derive(Clone)]
+pub struct Activity {
+    database: Database,
+    pending: Arc<Mutex<Pending>>,
+    /// Held while what was pending is being written: it is neither in memory nor in the database then.
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Activity {
+    fn new(database: Database) -> Self {
+        Self { database, pending: Arc::default(), writing: Arc::default() }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A device or an address was seen with a licence.
+    pub fn seen(&self, seen: Seen) {
+        self.pending().seen(seen);
+    }
+
+    /// A licence was verified with success.
+    pub fn used(&self, team: TeamId, license_id: Uuid, at: Timestamp) {
+        self.pending().used(Used::License, team, license_id, at);
+    }
+
+    /// An API key was used.
+    pub fn key_used(&self, team: TeamId, key_id: Uuid, at: Timestamp) {
+        self.pending().used(Used::ApiKey, team, key_id, at);
+    }
+
+    /// A verification was answered.
+    pub fn log(&self, request: LoggedRequest) {
+        if !self.pending().log(request) {
+            metrics::counter!("keyledger_requests_log_dropped_total").increment(1);
+        }
+    }
+
+    /// When the devices or the addresses of a licence were last seen, the latest first. What other processes have
+    /// written is in it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn last_seen(
+        &self,
+        team: TeamId,
+        license_id: Uuid,
+        kind: SeatKind,
+    ) -> Result<Vec<LastSeen>, ActivityError> {
+        let _not_between = self.writing.lock().await;
+        let stored = read::seen(&self.database, team, license_id, kind).await?;
+        Ok(self.pending().seen_with(team, license_id, kind, stored))
+    }
+
+    /// When licences, these or all of the team's, were last verified with success, those that were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn last_used(
+        &self,
+        team: TeamId,
+        ids: Option<&[Uuid]>,
+    ) -> Result<HashMap<Uuid, Timestamp>, ActivityError> {
+        let _not_between = self.writing.lock().await;
+        let stored = read::used(&self.database, team, Used::License, ids).await?;
+        Ok(self.pending().used_with(team, Used::License, ids, stored))
+    }
+
+    /// When a team's API keys were last used, those that were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn keys_last_used(&self, team: TeamId) -> Result<HashMap<Uuid, Timestamp>, ActivityError> {
+        let _not_between = self.writing.lock().await;
+        let stored = read::used(&self.database, team, Used::ApiKey, None).await?;
+        Ok(self.pending().used_with(team, Used::ApiKey, None, stored))
+    }
+
+    /// Forgets that a device or an address was ever seen.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_seat(&self, team: TeamId, license_id: Uuid, seat_id: Uuid) -> Result<(), ActivityError> {
+        let _not_between = self.writing.lock().await;
+        self.pending().forget_seat(team, license_id, seat_id);
+        write::forget_seat(&self.database, team, license_id, seat_id).await
+    }
+
+    /// The log's entries that fit a filter, newest first, before an id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn requests(
+        &self,
+        team: TeamId,
+        filter: &RequestFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StoredRequest>, ActivityError> {
+        self.flush().await?;
+        read::requests(&self.database, team, filter, before, limit).await
+    }
+
+    /// Figures about a team's requests in the 30 days before `now`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn statistics(&self, team: TeamId, now: Timestamp) -> Result<RequestStatistics, ActivityError> {
+        self.flush().await?;
+        statistics::read(&self.database, team, now).await
+    }
+
+    /// Writes down what is pending. What cannot be written stays pending.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn flush(&self) -> Result<(), ActivityError> {
+        let _one_writes = self.writing.lock().await;
+        let taken = std::mem::take(&mut *self.pending());
+        if taken.is_empty() {
+            return Ok(());
+        }
+        match write::all(&self.database, &taken).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let dropped = self.pending().put_back(taken);
+                metrics::counter!("keyledger_requests_log_dropped_total").increment(dropped);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Forgets log entries from before a time, and what no licence needs; tells how many entries went.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn purge(&self, before: Timestamp) -> Result<u64, ActivityError> {
+        write::purge(&self.database, before).await
+    }
+}

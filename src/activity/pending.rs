@@ -1,0 +1,152 @@
+//! What was noted and is not written down yet. Bounded: last-seen times by the seats that there are, the log by a
+//! number of entries.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::SeatKind;
+use uuid::Uuid;
+
+use super::entry::{LastSeen, LoggedRequest, Seen};
+
+/// Log entries that wait at most; further ones are dropped and counted.
+const LOG_ENTRIES_MAX: usize = 100_000;
+/// Log entries that do not wait for the next second.
+pub(super) const LOG_ENTRIES_SOON: usize = 5_000;
+
+/// What was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Used {
+    /// A licence, by a verification.
+    License,
+    /// An API key.
+    ApiKey,
+}
+
+impl Used {
+    /// As it is stored.
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::License => 1,
+            Self::ApiKey => 2,
+        }
+    }
+}
+
+/// The key of a seat.
+pub(super) type SeatKey = (TeamId, Uuid, SeatKind, Uuid);
+
+/// What is not written down yet.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) seats: HashMap<SeatKey, LastSeen>,
+    pub(super) uses: HashMap<(TeamId, Used, Uuid), Timestamp>,
+    pub(super) log: Vec<LoggedRequest>,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.seats.is_empty() && self.uses.is_empty() && self.log.is_empty()
+    }
+
+    pub(super) fn seen(&mut self, seen: Seen) {
+        let Seen { team, license_id, kind, seat_id, identifier, country, at } = seen;
+        match self.seats.entry((team, license_id, kind, seat_id)) {
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.last_seen = known.last_seen.max(at);
+                if country.is_some() {
+                    known.country = country;
+                }
+            }
+            Entry::Vacant(free) => {
+                free.insert(LastSeen { seat_id, identifier, country, first_seen: at, last_seen: at });
+            }
+        }
+    }
+
+    pub(super) fn used(&mut self, what: Used, team: TeamId, id: Uuid, at: Timestamp) {
+        let known = self.uses.entry((team, what, id)).or_insert(at);
+        *known = at.max(*known);
+    }
+
+    /// Whether there was a place for it.
+    pub(super) fn log(&mut self, request: LoggedRequest) -> bool {
+        let free = self.log.len() < LOG_ENTRIES_MAX;
+        if free {
+            self.log.push(request);
+        }
+        free
+    }
+
+    /// What could not be written comes back, under what was noted since; tells how many log entries had no place.
+    pub(super) fn put_back(&mut self, taken: Self) -> u64 {
+        for ((team, license_id, kind, seat_id), old) in taken.seats {
+            match self.seats.entry((team, license_id, kind, seat_id)) {
+                Entry::Occupied(mut newer) => newer.get_mut().first_seen = old.first_seen,
+                Entry::Vacant(free) => drop(free.insert(old)),
+            }
+        }
+        for ((team, what, id), at) in taken.uses {
+            self.used(what, team, id, at);
+        }
+        let newer = std::mem::replace(&mut self.log, taken.log);
+        let free = LOG_ENTRIES_MAX.saturating_sub(self.log.len());
+        let dropped = newer.len().saturating_sub(free);
+        self.log.extend(newer.into_iter().take(free));
+        u64::try_from(dropped).unwrap_or(u64::MAX)
+    }
+
+    /// What is stored of a licence's seats, brought up to date.
+    pub(super) fn seen_with(
+        &self,
+        team: TeamId,
+        license_id: Uuid,
+        kind: SeatKind,
+        stored: Vec<LastSeen>,
+    ) -> Vec<LastSeen> {
+        let mut all: HashMap<Uuid, LastSeen> = stored.into_iter().map(|seat| (seat.seat_id, seat)).collect();
+        let of_license = |key: &&SeatKey| (key.0, key.1, key.2) == (team, license_id, kind);
+        for key in self.seats.keys().filter(of_license) {
+            let Some(newer) = self.seats.get(key) else { continue };
+            let seat = all.entry(newer.seat_id).or_insert_with(|| newer.clone());
+            seat.last_seen = seat.last_seen.max(newer.last_seen);
+        }
+        let mut all: Vec<_> = all.into_values().collect();
+        all.sort_by_key(|seat| std::cmp::Reverse((seat.last_seen, seat.seat_id)));
+        all
+    }
+
+    /// What is stored of uses, brought up to date.
+    pub(super) fn used_with(
+        &self,
+        team: TeamId,
+        what: Used,
+        ids: Option<&[Uuid]>,
+        mut stored: HashMap<Uuid, Timestamp>,
+    ) -> HashMap<Uuid, Timestamp> {
+        let mut note = |id: Uuid, at: Timestamp| {
+            let known = stored.entry(id).or_insert(at);
+            *known = at.max(*known);
+        };
+        match ids {
+            Some(ids) => {
+                for id in ids {
+                    if let Some(at) = self.uses.get(&(team, what, *id)) {
+                        note(*id, *at);
+                    }
+                }
+            }
+            None => {
+                let of_team = self.uses.iter().filter(|((of, kind, _), _)| *of == team && *kind == what);
+                of_team.for_each(|((_, _, id), at)| note(*id, *at));
+            }
+        }
+        stored
+    }
+
+    pub(super) fn forget_seat(&mut self, team: TeamId, license_id: Uuid, seat_id: Uuid) {
+        self.seats.retain(|key, _| (key.0, key.1, key.3) != (team, license_id, seat_id));
+    }
+}

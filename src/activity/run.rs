@@ -1,0 +1,54 @@
+//! Writing down once a second, and purging once an hour.
+
+use std::time::Duration;
+
+use keyledger_events::{SharedClock, Timestamp, clock};
+use tokio::time::Instant;
+
+use super::Activity;
+use super::pending::LOG_ENTRIES_SOON;
+use crate::stop::Stopping;
+
+/// How long the requests log is kept unless somebody says otherwise.
+pub const RETENTION_DAYS: u32 = 30;
+/// How often what is pending is written down.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked whether much is pending.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often the log is purged.
+const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
+const DAY_US: i64 = 86_400 * 1_000_000;
+
+impl Activity {
+    /// Writes and purges until told to stop. What is noted after that is for the caller to write.
+    pub async fn run(self, clock: SharedClock, retention_days: u32, mut stopping: Stopping) {
+        let (mut flushed, mut purged) = (Instant::now(), None::<Instant>);
+        let mut failing = false;
+        while tokio::time::timeout(LOOK_INTERVAL, stopping.requested()).await.is_err() {
+            if purged.is_none_or(|at| at.elapsed() >= PURGE_INTERVAL) {
+                purged = Some(Instant::now());
+                if let Err(error) = self.purge(horizon(clock.now(), retention_days)).await {
+                    tracing::warn!(%error, "the requests log could not be purged; this is tried again in an hour");
+                }
+            }
+            if flushed.elapsed() < FLUSH_INTERVAL && self.pending().log.len() < LOG_ENTRIES_SOON {
+                continue;
+            }
+            flushed = Instant::now();
+            match self.flush().await {
+                Ok(()) => failing = false,
+                Err(error) if failing => tracing::debug!(%error, "activity still cannot be written down"),
+                Err(error) => {
+                    failing = true;
+                    tracing::warn!(%error, "activity cannot be written down for now; this is tried again every second");
+                }
+            }
+        }
+    }
+}
+
+/// Entries before this moment are not kept.
+fn horizon(now: Timestamp, retention_days: u32) -> Timestamp {
+    let microseconds = now.as_microsecond().saturating_sub(i64::from(retention_days).saturating_mul(DAY_US));
+    clock::from_microseconds(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}

@@ -1,0 +1,153 @@
+//! Activity on both engines.
+
+use std::borrow::Cow;
+
+use keyledger_events::{Timestamp, id};
+use keyledger_projections::SeatKind;
+use uuid::Uuid;
+
+use super::{LoggedRequest, RequestFilter, RequestKind, Seen};
+use crate::test_support::{DAY, Home, TestResult, noon_and, stories};
+
+stories!(
+    what_was_seen_last_stands_whoever_writes_it,
+    a_seat_that_is_forgotten_was_never_seen,
+    uses_are_remembered_by_licence_and_by_key,
+    the_log_is_searched_and_read_in_pages,
+    the_log_is_kept_as_long_as_the_retention_says,
+    figures_count_what_was_asked,
+);
+
+fn seen(home: &Home, license_id: Uuid, seat_id: Uuid, seconds: i64) -> Seen {
+    let at = noon_and(seconds);
+    let identifier = format!("device {seat_id}");
+    Seen { team: home.team, license_id, kind: SeatKind::Device, seat_id, identifier, country: None, at }
+}
+
+fn asked(home: &Home, code: &'static str, license_id: Option<Uuid>, at: Timestamp) -> LoggedRequest {
+    LoggedRequest {
+        at,
+        team: home.team,
+        kind: RequestKind::Verify,
+        code: Cow::Borrowed(code),
+        license_id,
+        product_id: Some(home.product),
+        customer_id: None,
+        device: Some("device-of-a-tester".to_owned()),
+        address: Some("203.0.113.9".to_owned()),
+        country: Some("DE".to_owned()),
+        version: Some("1.0.0".to_owned()),
+        branch: None,
+        latency_us: 250,
+    }
+}
+
+/// Guards: one process writes an old time after another wrote a newer one.
+async fn what_was_seen_last_stands_whoever_writes_it(home: Home) -> TestResult {
+    let (ours, (other, _)) = (home.app.activity.clone(), home.another().await?);
+    let theirs = other.activity;
+    let (license, one, two) = (id::fresh(), id::fresh(), id::fresh());
+    let last = async |activity: &super::Activity| -> TestResult<Vec<(Uuid, Timestamp, Timestamp)>> {
+        let seats = activity.last_seen(home.team, license, SeatKind::Device).await?;
+        Ok(seats.into_iter().map(|seat| (seat.seat_id, seat.first_seen, seat.last_seen)).collect())
+    };
+    ours.seen(seen(&home, license, one, 10));
+    ours.seen(seen(&home, license, one, 5));
+    assert_eq!(last(&ours).await?, [(one, noon_and(10), noon_and(10))]);
+    assert_eq!(last(&theirs).await?, []);
+    ours.flush().await?;
+    assert_eq!(last(&theirs).await?, [(one, noon_and(10), noon_and(10))]);
+    theirs.seen(seen(&home, license, two, 30));
+    theirs.seen(seen(&home, license, one, 20));
+    ours.seen(seen(&home, license, one, 15));
+    theirs.flush().await?;
+    ours.flush().await?;
+    let expected = [(two, noon_and(30), noon_and(30)), (one, noon_and(10), noon_and(20))];
+    assert_eq!(last(&ours).await?, expected);
+    assert_eq!(last(&theirs).await?, expected);
+    assert!(ours.last_seen(home.team, license, SeatKind::Address).await?.is_empty());
+    Ok(())
+}
+
+async fn a_seat_that_is_forgotten_was_never_seen(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    let (license, one, two) = (id::fresh(), id::fresh(), id::fresh());
+    activity.seen(seen(&home, license, one, 0));
+    activity.flush().await?;
+    activity.seen(seen(&home, license, one, 1));
+    activity.seen(seen(&home, license, two, 1));
+    activity.forget_seat(home.team, license, one).await?;
+    activity.flush().await?;
+    let left = activity.last_seen(home.team, license, SeatKind::Device).await?;
+    assert_eq!(left.iter().map(|seat| seat.seat_id).collect::<Vec<_>>(), [two]);
+    Ok(())
+}
+
+async fn uses_are_remembered_by_licence_and_by_key(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    let (license, key) = (id::fresh(), id::fresh());
+    activity.used(home.team, license, noon_and(1));
+    activity.flush().await?;
+    activity.used(home.team, license, noon_and(7));
+    activity.key_used(home.team, key, noon_and(3));
+    let used = activity.last_used(home.team, Some(&[license, id::fresh()])).await?;
+    assert_eq!(used, [(license, noon_and(7))].into());
+    assert_eq!(activity.keys_last_used(home.team).await?, [(key, noon_and(3))].into());
+    Ok(())
+}
+
+async fn the_log_is_searched_and_read_in_pages(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    let license = id::fresh();
+    for n in 0..300 {
+        let code = if n % 3 == 0 { "LICENSE_EXPIRED" } else { "VALID" };
+        activity.log(asked(&home, code, (n % 2 == 0).then_some(license), noon_and(n)));
+    }
+    let all = RequestFilter::default();
+    let first = activity.requests(home.team, &all, None, 200).await?;
+    assert_eq!((first.len(), first[0].request.at), (200, noon_and(299)));
+    // What comes in meanwhile shifts nothing.
+    activity.log(asked(&home, "VALID", None, noon_and(300)));
+    let rest = activity.requests(home.team, &all, Some(first[199].id), 200).await?;
+    assert_eq!((rest.len(), rest[0].request.at, rest[99].request.at), (100, noon_and(99), noon_and(0)));
+    let expired = RequestFilter {
+        license_id: Some(license),
+        code: Some("LICENSE_EXPIRED".to_owned()),
+        from: Some(noon_and(60)),
+        until: Some(noon_and(120)),
+        ..all.clone()
+    };
+    let found = activity.requests(home.team, &expired, None, 1_000).await?;
+    assert_eq!(found.len(), 10);
+    assert_eq!(found[0].request, asked(&home, "LICENSE_EXPIRED", Some(license), noon_and(114)));
+    let elsewhere = RequestFilter { address: Some("198.51.100.1".to_owned()), ..all };
+    assert!(activity.requests(home.team, &elsewhere, None, 10).await?.is_empty());
+    Ok(())
+}
+
+async fn the_log_is_kept_as_long_as_the_retention_says(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    for day in 0..40 {
+        activity.log(asked(&home, "VALID", None, noon_and(day * DAY)));
+    }
+    activity.flush().await?;
+    assert_eq!(activity.purge(noon_and(10 * DAY)).await?, 10);
+    assert_eq!(activity.requests(home.team, &RequestFilter::default(), None, 100).await?.len(), 30);
+    Ok(())
+}
+
+async fn figures_count_what_was_asked(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    let now = noon_and(31 * DAY);
+    for (day, code) in [(0, "VALID"), (2, "VALID"), (27, "VALID"), (28, "LICENSE_EXPIRED"), (31, "VALID")] {
+        activity.log(asked(&home, code, None, noon_and(day * DAY)));
+    }
+    activity.used(home.team, id::fresh(), now);
+    activity.used(home.team, id::fresh(), noon_and(30 * DAY));
+    let figures = activity.statistics(home.team, now).await?;
+    assert_eq!((figures.total, figures.successful), (4, 3));
+    assert_eq!((figures.last_7_days, figures.last_24_hours, figures.licenses_used_last_hour), (3, 1, 1));
+    assert_eq!(figures.by_kind, [("VERIFY", 4)].into());
+    assert_eq!(figures.by_country, [("DE".to_owned(), 4)]);
+    Ok(())
+}

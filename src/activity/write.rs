@@ -1,0 +1,134 @@
+//! Writing down what was noted, in few statements; and forgetting it again.
+
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::{Database, Value, chunks, tuples};
+use uuid::Uuid;
+
+use super::ActivityError;
+use super::entry::LoggedRequest;
+use super::pending::Pending;
+use super::store::{kind_number, table};
+
+/// Seats kept of each kind for a licence: a stranger with a key must not be able to grow the database.
+const SEATS_MAX: i64 = 10_000;
+/// Log entries deleted by one statement, so that the others get in between.
+const PURGE_ROWS: i64 = 5_000;
+
+/// Writes everything in one transaction. Rows go in the order of their keys, so that two processes never lock them
+/// crosswise.
+pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let mut seats: Vec<Vec<Value>> = pending
+        .seats
+        .iter()
+        .map(|((team, license_id, kind, seat_id), seat)| {
+            vec![
+                (*team).into(),
+                (*license_id).into(),
+                kind_number(*kind).into(),
+                (*seat_id).into(),
+                Value::text(seat.identifier.as_str()),
+                Value::text_or_null(seat.country.as_deref()),
+                seat.first_seen.into(),
+                seat.last_seen.into(),
+            ]
+        })
+        .collect();
+    seats.sort_unstable();
+    for rows in chunks(&seats) {
+        // Several processes write what they saw, in no order: the latest time stands.
+        let sql = format!(
+            "INSERT INTO {} AS old (team, license_id, kind, seat_id, identifier, country, first_seen, last_seen) \
+             VALUES {} ON CONFLICT (team, license_id, kind, seat_id) DO UPDATE SET \
+             country = COALESCE(excluded.country, old.country), last_seen = \
+             CASE WHEN excluded.last_seen > old.last_seen THEN excluded.last_seen ELSE old.last_seen END",
+            table(database, "seen"),
+            tuples(rows.len(), 8)
+        );
+        tx.execute(sql, rows.concat()).await?;
+    }
+    let mut uses: Vec<Vec<Value>> = pending
+        .uses
+        .iter()
+        .map(|((team, what, id), at)| vec![(*team).into(), what.number().into(), (*id).into(), (*at).into()])
+        .collect();
+    uses.sort_unstable();
+    for rows in chunks(&uses) {
+        let sql = format!(
+            "INSERT INTO {} AS old (team, kind, id, used_at) VALUES {} ON CONFLICT (team, kind, id) DO UPDATE SET \
+             used_at = CASE WHEN excluded.used_at > old.used_at THEN excluded.used_at ELSE old.used_at END",
+            table(database, "used"),
+            tuples(rows.len(), 4)
+        );
+        tx.execute(sql, rows.concat()).await?;
+    }
+    for rows in chunks(&pending.log) {
+        let sql = format!(
+            "INSERT INTO {} (at, team, kind, code, license_id, product_id, customer_id, device, address, country, \
+             version, branch, latency_us) VALUES {}",
+            table(database, "request"),
+            tuples(rows.len(), 13)
+        );
+        tx.execute(sql, rows.iter().flat_map(columns).collect()).await?;
+    }
+    tx.commit().await
+}
+
+fn columns(request: &LoggedRequest) -> [Value; 13] {
+    let text = |text: &Option<String>| Value::text_or_null(text.as_deref());
+    [
+        request.at.into(),
+        request.team.into(),
+        request.kind.number().into(),
+        Value::text(request.code.as_ref()),
+        Value::uuid_or_null(request.license_id),
+        Value::uuid_or_null(request.product_id),
+        Value::uuid_or_null(request.customer_id),
+        text(&request.device),
+        text(&request.address),
+        text(&request.country),
+        text(&request.version),
+        text(&request.branch),
+        request.latency_us.into(),
+    ]
+}
+
+pub(super) async fn forget_seat(
+    database: &Database,
+    team: TeamId,
+    license_id: Uuid,
+    seat_id: Uuid,
+) -> Result<(), ActivityError> {
+    let mut tx = database.begin().await?;
+    let sql = format!("DELETE FROM {} WHERE team = $1 AND license_id = $2 AND seat_id = $3", table(database, "seen"));
+    tx.execute(sql, vec![team.into(), license_id.into(), seat_id.into()]).await?;
+    Ok(tx.commit().await?)
+}
+
+pub(super) async fn purge(database: &Database, before: Timestamp) -> Result<u64, ActivityError> {
+    let log = table(database, "request");
+    let delete = format!(
+        "DELETE FROM {log} WHERE id IN (SELECT id FROM {log} WHERE at < $1 ORDER BY at LIMIT {PURGE_ROWS})"
+    );
+    let mut purged = 0;
+    loop {
+        let mut tx = database.begin().await?;
+        let rows = tx.execute(delete.clone(), vec![before.into()]).await?;
+        tx.commit().await?;
+        purged += rows;
+        if rows < PURGE_ROWS.unsigned_abs() {
+            break;
+        }
+    }
+    let seen = table(database, "seen");
+    let mut tx = database.begin().await?;
+    let sql = format!(
+        "DELETE FROM {seen} WHERE (team, license_id, kind, seat_id) IN (SELECT team, license_id, kind, seat_id FROM \
+         (SELECT team, license_id, kind, seat_id, ROW_NUMBER() OVER \
+         (PARTITION BY team, license_id, kind ORDER BY last_seen DESC) AS place FROM {seen}) AS ranked \
+         WHERE place > $1)"
+    );
+    tx.execute(sql, vec![SEATS_MAX.into()]).await?;
+    tx.commit().await?;
+    Ok(purged)
+}

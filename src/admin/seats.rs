@@ -1,0 +1,183 @@
+//! Who uses a licence: devices and addresses, those with a seat and those that were only seen.
+
+use std::collections::BTreeMap;
+
+use keyledger_events::event::license::{AddressReleased, DeviceReleased, ReleaseReason};
+use keyledger_events::keys::KeyRingError;
+use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp};
+use keyledger_projections::{Seat, SeatKind, Seats, view};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{AdminError, CONFLICTS_MAX, by, licenses, teams};
+use crate::app::App;
+
+/// How a device or an address stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeatStatus {
+    /// It holds a seat, or needs none, and was seen within the team's timeout.
+    Active,
+    /// It was not seen for longer than the timeout: whoever wants its seat gets it.
+    Inactive,
+    /// It lost its seat.
+    Forgotten,
+}
+
+impl SeatStatus {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
+/// A device or an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeatJson {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose licence.
+    pub license_id: Uuid,
+    /// Device or address.
+    pub kind: SeatKind,
+    /// The hardware identifier or the address; `None` when the key that opens it is gone.
+    pub identifier: Option<String>,
+    /// How it stands.
+    pub status: SeatStatus,
+    /// From which country it was seen last, where that is known.
+    pub country: Option<String>,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+    /// When it was last seen.
+    pub last_seen_at: Timestamp,
+    /// When it last took or lost a seat, or was seen.
+    pub updated_at: Timestamp,
+}
+
+/// Everybody who was seen with a licence, the latest first.
+///
+/// # Errors
+/// When there is no such licence.
+pub async fn list(app: &App, team: Option<TeamId>, license_id: Uuid) -> Result<Vec<SeatJson>, AdminError> {
+    let (team, _) = licenses::find(app, team, &license_id.to_string()).await?;
+    let mut all = of_kind(app, team, license_id, SeatKind::Device).await?;
+    all.extend(of_kind(app, team, license_id, SeatKind::Address).await?);
+    Ok(all)
+}
+
+/// The devices or the addresses of a licence, the latest seen first.
+///
+/// # Errors
+/// When the views or the activity do not answer.
+pub async fn of_kind(
+    app: &App,
+    team: TeamId,
+    license_id: Uuid,
+    kind: SeatKind,
+) -> Result<Vec<SeatJson>, AdminError> {
+    app.catch_up(&[view::SEATS, view::TEAMS]).await?;
+    let settings = teams::find(app, team).await?.verification;
+    let minutes = match kind {
+        SeatKind::Device => settings.hwid_timeout_minutes,
+        SeatKind::Address => settings.ip_timeout_minutes,
+    };
+    let horizon = minutes.map(|minutes| app.clock.now().as_second() - i64::from(minutes) * 60);
+    let mut all = BTreeMap::new();
+    for seat in app.views.team(team).seats(license_id, kind).await? {
+        all.insert(seat.id, bound(app, team, seat).await?);
+    }
+    for seen in app.activity.last_seen(team, license_id, kind).await? {
+        let seat = all.entry(seen.seat_id).or_insert_with(|| SeatJson {
+            id: seen.seat_id,
+            license_id,
+            kind,
+            identifier: Some(seen.identifier.clone()),
+            status: SeatStatus::Active,
+            country: None,
+            created_at: seen.first_seen,
+            last_seen_at: seen.last_seen,
+            updated_at: seen.last_seen,
+        });
+        seat.country = seen.country;
+        seat.last_seen_at = seat.last_seen_at.max(seen.last_seen);
+        seat.updated_at = seat.updated_at.max(seen.last_seen);
+    }
+    let mut all: Vec<_> = all.into_values().collect();
+    for seat in &mut all {
+        let unseen = horizon.is_some_and(|horizon| seat.last_seen_at.as_second() <= horizon);
+        if seat.status == SeatStatus::Active && unseen {
+            seat.status = SeatStatus::Inactive;
+        }
+    }
+    all.sort_by_key(|seat| std::cmp::Reverse((seat.last_seen_at, seat.id)));
+    Ok(all)
+}
+
+async fn bound(app: &App, team: TeamId, seat: Seat) -> Result<SeatJson, AdminError> {
+    let context = seat.identifier.context(team, Seat::field(seat.kind));
+    let identifier = match app.keys.open(context, &seat.identifier.value).await {
+        Ok(bytes) => String::from_utf8(bytes).ok(),
+        Err(KeyRingError::Gone(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(SeatJson {
+        id: seat.id,
+        license_id: seat.license_id,
+        kind: seat.kind,
+        identifier,
+        status: if seat.released.is_some() { SeatStatus::Forgotten } else { SeatStatus::Active },
+        country: None,
+        created_at: seat.created_at,
+        last_seen_at: seat.updated_at,
+        updated_at: seat.updated_at,
+    })
+}
+
+/// The seats of a licence as the ledger has them now, and the version of its stream.
+async fn taken(app: &App, team: TeamId, stream: StreamId) -> Result<(Seats, i64), AdminError> {
+    let (mut seats, mut version) = (Seats::default(), 0);
+    for recorded in app.ledger.read_streams(team, &[stream]).await? {
+        seats.evolve(&recorded, &recorded.decode()?);
+        version = recorded.stream_version;
+    }
+    Ok((seats, version))
+}
+
+/// Frees a seat and forgets that its holder was seen. Tells whether it held one.
+///
+/// # Errors
+/// When there is no such licence, or others keep changing it.
+pub async fn forget(
+    app: &App,
+    actor: &str,
+    team: Option<TeamId>,
+    license_id: Uuid,
+    seat_id: Uuid,
+) -> Result<bool, AdminError> {
+    let (team, _) = licenses::find(app, team, &license_id.to_string()).await?;
+    let stream = StreamId::new(StreamKind::License, license_id);
+    for _ in 0..CONFLICTS_MAX {
+        let (seats, version) = taken(app, team, stream).await?;
+        let reason = ReleaseReason::Forgotten;
+        let event: Event = if seats.devices.contains_key(&seat_id) {
+            DeviceReleased { device_id: seat_id, reason }.into()
+        } else if seats.addresses.contains_key(&seat_id) {
+            AddressReleased { address_id: seat_id, reason }.into()
+        } else {
+            app.activity.forget_seat(team, license_id, seat_id).await?;
+            return Ok(false);
+        };
+        let event = NewEvent::new(stream, app.clock.now(), event);
+        let request = AppendRequest::new(team, by(actor)).expect(stream, version).event(event);
+        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+            app.activity.forget_seat(team, license_id, seat_id).await?;
+            return Ok(true);
+        }
+    }
+    Err(AdminError::Contended)
+}

@@ -1,0 +1,200 @@
+//! `POST /api/v1/client/teams/{teamId}/verification/verify` and `…/heartbeat`.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::SeatKind;
+
+use super::respond::{Reply, respond};
+use crate::activity::{LoggedRequest, RequestKind, Seen};
+use crate::http::{Front, address, body};
+use crate::verification::answer;
+use crate::verification::{Asked, BadField, Caller, Code, Verified};
+
+pub(super) async fn verify(
+    State(front): State<Front>,
+    Path(team): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    handle(RequestKind::Verify, &front, &team, peer, &headers, body).await
+}
+
+pub(super) async fn heartbeat(
+    State(front): State<Front>,
+    Path(team): Path<String>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    handle(RequestKind::Heartbeat, &front, &team, peer, &headers, body).await
+}
+
+async fn handle(
+    kind: RequestKind,
+    front: &Front,
+    team: &str,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let begun = Instant::now();
+    let bytes = match body::read(body).await {
+        Ok(bytes) => bytes,
+        Err(error) => return respond(front, &Reply::refusal(Code::BadRequest, error.message()), None),
+    };
+    let caller = caller(front, peer, headers);
+    let parsed = Asked::parse(kind, &bytes);
+    let Ok(team) = team.parse::<TeamId>() else {
+        let challenge = challenge(&parsed);
+        return respond(front, &Reply::refusal(Code::BadRequest, "teamId: must be a UUID"), challenge);
+    };
+    let key = parsed.as_ref().ok().map(|asked| asked.license_key.as_str());
+    if let Err(wait) = front.verify_limits.count(caller.address, team, key) {
+        metrics::counter!("keyledger_verifications_total", "code" => Code::RateLimit.as_str()).increment(1);
+        let reply = Reply { retry_after: Some(wait), ..Reply::refusal(Code::RateLimit, "Rate limited") };
+        return respond(front, &reply, challenge(&parsed));
+    }
+    let asked = match parsed {
+        Ok(asked) => asked,
+        Err(bad) => {
+            let reply = Reply::refusal(Code::BadRequest, &bad.details);
+            return respond(front, &reply, bad.challenge.as_deref());
+        }
+    };
+    match front.verifier.verify(team, &asked, &caller).await {
+        Ok(verified) => conclude(front, team, &asked, &caller, &verified, begun).await,
+        Err(error) => failed(front, &error, &asked),
+    }
+}
+
+fn challenge(parsed: &Result<Asked, BadField>) -> Option<&str> {
+    match parsed {
+        Ok(asked) => asked.challenge.as_deref(),
+        Err(bad) => bad.challenge.as_deref(),
+    }
+}
+
+/// Who asks. A country is believed from a trusted proxy only.
+fn caller(front: &Front, peer: SocketAddr, headers: &HeaderMap) -> Caller {
+    let address = address::client(peer, headers, &front.trusted_proxies);
+    let trusted = address::is_trusted(peer.ip(), &front.trusted_proxies);
+    let country = front.country_header.as_deref().filter(|_| trusted).and_then(|name| headers.get(name));
+    let country = country.and_then(|value| value.to_str().ok()).map(str::trim);
+    let country = country.filter(|text| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    Caller { address, country: country.map(str::to_ascii_uppercase) }
+}
+
+/// Our fault: nothing is said about the licence.
+fn failed(front: &Front, error: &dyn std::fmt::Display, asked: &Asked) -> Response {
+    tracing::error!(%error, "a verification could not be answered");
+    metrics::counter!("keyledger_verifications_total", "code" => Code::InternalServerError.as_str()).increment(1);
+    let reply = Reply::refusal(Code::InternalServerError, "Internal server error");
+    respond(front, &reply, asked.challenge.as_deref())
+}
+
+async fn conclude(
+    front: &Front,
+    team: TeamId,
+    asked: &Asked,
+    caller: &Caller,
+    verified: &Verified,
+    begun: Instant,
+) -> Response {
+    let reply = match &verified.verdict {
+        Ok(()) => match accepted(front, asked, verified).await {
+            Ok(reply) => reply,
+            Err(error) => return failed(front, &error, asked),
+        },
+        Err(refusal) => Reply::refusal(refusal.code, &refusal.details),
+    };
+    let response = respond(front, &reply, asked.challenge.as_deref());
+    metrics::counter!("keyledger_verifications_total", "code" => reply.code.as_str()).increment(1);
+    note(front, team, asked, caller, verified, reply.code, begun);
+    response
+}
+
+/// What cannot be said although the licence is good.
+#[derive(Debug, thiserror::Error)]
+enum AcceptError {
+    #[error(transparent)]
+    Answer(#[from] answer::AnswerError),
+    #[error(transparent)]
+    Signer(#[from] crate::verification::SignerError),
+    #[error("an accepted verification has no licence")]
+    NoLicense,
+}
+
+async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<Reply<'static>, AcceptError> {
+    let (Some(team), Some(license)) = (&verified.team, verified.license()) else { return Err(AcceptError::NoLicense) };
+    let data = answer::data(&front.app, team, license).await?;
+    let challenge_response = match &asked.challenge {
+        Some(challenge) => Some(front.team_signers.answer(&team.config, challenge).await?),
+        None => None,
+    };
+    let details = match asked.kind {
+        RequestKind::Verify => "License is valid",
+        RequestKind::Heartbeat => "Heartbeat successful",
+    };
+    Ok(Reply { code: Code::Valid, details, data, challenge_response, retry_after: None })
+}
+
+/// Notes who was seen and what was asked, in memory; it is written down in batches.
+fn note(
+    front: &Front,
+    team: TeamId,
+    asked: &Asked,
+    caller: &Caller,
+    verified: &Verified,
+    code: Code,
+    begun: Instant,
+) {
+    if verified.team.is_none() {
+        return;
+    }
+    let (activity, at) = (&front.app.activity, front.app.clock.now());
+    let license_id = verified.license().map(|license| license.id);
+    if let (Code::Valid, Some(license_id)) = (code, license_id) {
+        activity.used(team, license_id, at);
+        for (kind, holder) in [(SeatKind::Address, &verified.address), (SeatKind::Device, &verified.device)] {
+            if let Some(holder) = holder {
+                let country = caller.country.clone().filter(|_| kind == SeatKind::Address);
+                let identifier = holder.identifier.clone();
+                activity.seen(Seen { team, license_id, kind, seat_id: holder.id, identifier, country, at });
+            }
+        }
+    }
+    activity.log(logged(team, asked, caller, code, license_id, at, begun));
+}
+
+fn logged(
+    team: TeamId,
+    asked: &Asked,
+    caller: &Caller,
+    code: Code,
+    license_id: Option<uuid::Uuid>,
+    at: Timestamp,
+    begun: Instant,
+) -> LoggedRequest {
+    LoggedRequest {
+        at,
+        team,
+        kind: asked.kind,
+        code: code.as_str().into(),
+        license_id,
+        product_id: asked.product_id,
+        customer_id: asked.customer_id,
+        device: asked.hardware_identifier.clone(),
+        address: Some(caller.address.to_string()),
+        country: caller.country.clone(),
+        version: asked.version.clone(),
+        branch: asked.branch.clone(),
+        latency_us: i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX),
+    }
+}

@@ -1,0 +1,115 @@
+//! Following the ledger: what other processes append makes what the cache knows out of date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyledger_events::store::PAGE_EVENTS_MAX;
+use keyledger_events::{LedgerError, Position, SharedLedger};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::cache::LicenseCache;
+use crate::stop::Stopping;
+
+/// How often the ledger is asked for what others appended.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// The pause after the ledger did not answer.
+const FAILURE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How far the cache is.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// Every change up to here has reached the cache.
+    position: Position,
+    /// When the ledger was asked last and answered.
+    asked_at: Option<Instant>,
+}
+
+/// Keeps a cache up with the ledger. Clones are one follower.
+#[derive(Clone)]
+pub(super) struct Follower {
+    ledger: SharedLedger,
+    cache: LicenseCache,
+    progress: Arc<watch::Sender<Progress>>,
+    nudge: Arc<Notify>,
+}
+
+impl Follower {
+    pub(super) fn new(ledger: SharedLedger, cache: LicenseCache) -> Self {
+        let begin = Progress { position: Position::START, asked_at: None };
+        Self { ledger, cache, progress: Arc::new(watch::Sender::new(begin)), nudge: Arc::default() }
+    }
+
+    /// How long ago the cache was known to be up to date; `None` before the first time.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.progress.borrow().asked_at.map(|at| at.elapsed())
+    }
+
+    /// Waits until the cache has seen everything up to `position`, and was brought up to date after this call if it
+    /// had not.
+    pub(super) async fn reach(&self, position: Position, limit: Duration) -> bool {
+        let mut progress = self.progress.subscribe();
+        if progress.borrow().position >= position {
+            return true;
+        }
+        self.nudge.notify_one();
+        let reached = progress.wait_for(|progress| progress.position >= position);
+        matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
+    }
+
+    /// Waits until the ledger has been asked again.
+    pub(super) async fn refreshed(&self, limit: Duration) -> bool {
+        let since = Instant::now();
+        let mut progress = self.progress.subscribe();
+        self.nudge.notify_one();
+        let asked = progress.wait_for(|progress| progress.asked_at.is_some_and(|at| at >= since));
+        matches!(tokio::time::timeout(limit, asked).await, Ok(Ok(_)))
+    }
+
+    /// Follows until told to stop.
+    pub(super) async fn run(self, mut stopping: Stopping) {
+        let mut begun = false;
+        loop {
+            let passed = if begun { self.pass().await } else { self.begin().await };
+            let pause = match passed {
+                Ok(more) => {
+                    begun = true;
+                    if more { Duration::ZERO } else { POLL_INTERVAL }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "licences in memory cannot follow the ledger for now");
+                    FAILURE_PAUSE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.nudge.notified() => {}
+                () = stopping.requested() => return,
+            }
+        }
+    }
+
+    /// The cache may hold what was read before the following begins; from here on nothing is missed.
+    async fn begin(&self) -> Result<bool, LedgerError> {
+        let asked_at = Instant::now();
+        let position = self.ledger.head().await?.position;
+        self.cache.clear();
+        self.progress.send_replace(Progress { position, asked_at: Some(asked_at) });
+        Ok(false)
+    }
+
+    /// One page of changes; whether there may be more.
+    async fn pass(&self) -> Result<bool, LedgerError> {
+        let asked_at = Instant::now();
+        let after = self.progress.borrow().position;
+        let changes = self.ledger.changes(after, PAGE_EVENTS_MAX).await?;
+        for change in &changes {
+            self.cache.moved(change.team, change.stream, change.stream_version);
+        }
+        let position = changes.last().map_or(after, |last| last.position);
+        let more = u32::try_from(changes.len()).is_ok_and(|count| count >= PAGE_EVENTS_MAX);
+        let asked_at = if more { self.progress.borrow().asked_at } else { Some(asked_at) };
+        self.progress.send_replace(Progress { position, asked_at });
+        Ok(more)
+    }
+}
