@@ -120,7 +120,8 @@ impl App {
         let keys = KeyRing::new(master, stores.keys.clone());
         let licenses = LicenseCache::new(stores.ledger.clone());
         let observer = Arc::new(licenses.clone());
-        let (writer, task) = Writer::start_observed(stores.ledger.clone(), stores.keys.clone(), clock.clone(), observer);
+        let (writer, task) =
+            Writer::start_observed(stores.ledger.clone(), stores.keys.clone(), clock.clone(), observer);
         let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
         let Stores { ledger, views, activity, .. } = stores;

@@ -9,7 +9,7 @@ use keyledger_events::merkle::Hash;
 use keyledger_events::{Position, Timestamp};
 use serde::Serialize;
 
-use crate::db::{Row, Value, ViewStore, Tx};
+use crate::db::{Row, Tx, Value, ViewStore};
 use crate::error::QueryError;
 use crate::table::tuples;
 use crate::view;

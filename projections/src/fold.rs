@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::db::{Row, TableName, Value, Tx};
+use crate::db::{Row, TableName, Tx, Value};
 use crate::error::ApplyError;
 use crate::projection::{Applied, Decoded, Projection};
 use crate::table::Table;

@@ -108,7 +108,8 @@ pub(super) async fn requests(
 
 fn request(team: TeamId, row: &Row) -> Result<StoredRequest, ActivityError> {
     let text = |column| Ok::<_, ActivityError>(row.optional_text(column)?.map(str::to_owned));
-    let id = |column| Ok::<_, ActivityError>(row.optional_bytes(column)?.and_then(|bytes| Uuid::from_slice(bytes).ok()));
+    let id =
+        |column| Ok::<_, ActivityError>(row.optional_bytes(column)?.and_then(|bytes| Uuid::from_slice(bytes).ok()));
     let request = LoggedRequest {
         at: time(row, 1)?,
         team,

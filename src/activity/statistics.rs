@@ -68,10 +68,8 @@ pub(super) async fn read(
     for row in database.fetch(countries, vec![ago(now, 30 * DAY_US), team.into()]).await? {
         figures.by_country.push((row.text(0)?.to_owned(), row.int(1)?));
     }
-    let used = format!(
-        "SELECT COUNT(*) FROM {} WHERE team = $1 AND kind = $2 AND used_at >= $3",
-        table(database, "used")
-    );
+    let used =
+        format!("SELECT COUNT(*) FROM {} WHERE team = $1 AND kind = $2 AND used_at >= $3", table(database, "used"));
     let args = vec![team.into(), Used::License.number().into(), ago(now, HOUR_US)];
     if let Some(row) = database.fetch(used, args).await?.first() {
         figures.licenses_used_last_hour = row.int(0)?;

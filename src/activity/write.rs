@@ -107,9 +107,8 @@ pub(super) async fn forget_seat(
 
 pub(super) async fn purge(database: &Database, before: Timestamp) -> Result<u64, ActivityError> {
     let log = table(database, "request");
-    let delete = format!(
-        "DELETE FROM {log} WHERE id IN (SELECT id FROM {log} WHERE at < $1 ORDER BY at LIMIT {PURGE_ROWS})"
-    );
+    let delete =
+        format!("DELETE FROM {log} WHERE id IN (SELECT id FROM {log} WHERE at < $1 ORDER BY at LIMIT {PURGE_ROWS})");
     let mut purged = 0;
     loop {
         let mut tx = database.begin().await?;

@@ -17,9 +17,9 @@ mod names;
 pub mod products;
 pub mod seats;
 pub mod teams;
-pub mod verifications;
 #[cfg(test)]
 mod tests;
+pub mod verifications;
 
 pub use error::AdminError;
 pub use listing::Listing;

@@ -74,12 +74,7 @@ pub async fn list(app: &App, team: Option<TeamId>, license_id: Uuid) -> Result<V
 ///
 /// # Errors
 /// When the views or the activity do not answer.
-pub async fn of_kind(
-    app: &App,
-    team: TeamId,
-    license_id: Uuid,
-    kind: SeatKind,
-) -> Result<Vec<SeatJson>, AdminError> {
+pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) -> Result<Vec<SeatJson>, AdminError> {
     app.catch_up(&[view::SEATS, view::TEAMS]).await?;
     let settings = teams::find(app, team).await?.verification;
     let minutes = match kind {

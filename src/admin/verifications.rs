@@ -137,7 +137,8 @@ pub async fn block(
             return Ok(known.clone());
         }
         if known.len() >= BLACKLIST_MAX {
-            let message = format!("the blacklist has {BLACKLIST_MAX} entries, which is its limit; block networks instead");
+            let message =
+                format!("the blacklist has {BLACKLIST_MAX} entries, which is its limit; block networks instead");
             return Err(AdminError::Refused(message));
         }
         let (stream, event_id, entry_id) = (StreamId::new(StreamKind::Team, team.0), id::fresh(), id::fresh());

@@ -10,6 +10,7 @@ use keyledger_events::{NewEvent, StreamId, StreamKind, id};
 use keyledger_projections::{Delivery, License};
 
 use super::{Home, TestResult, noon_and};
+use crate::keys;
 
 impl Home {
     /// Terms of a one-off purchase at noon.
@@ -54,6 +55,26 @@ impl Home {
         let streams = events.iter().map(|event| event.stream).collect();
         self.append(events, Vec::new()).await?;
         Ok(streams)
+    }
+
+    /// Issues a licence that this key opens.
+    pub(crate) async fn issue_with_key(&self, terms: Terms, key: &str) -> TestResult<StreamId> {
+        let event_id = id::fresh();
+        let issued = LicenseIssued {
+            key: self.seal(event_id, License::KEY_FIELD, key).await?,
+            key_lookup: keys::lookup(&self.app.keys, self.team, key),
+            provider: Provider::Stripe.into(),
+            livemode: Some(true),
+            customer_id: None,
+            purchase: StreamId::new(StreamKind::Purchase, self.product),
+            item: "li_1".to_owned(),
+            unit: 0,
+            terms,
+        };
+        let stream = StreamId::new(StreamKind::License, id::fresh());
+        let event = NewEvent { stream, event_id, occurred_at: noon_and(0), event: issued.into() };
+        self.append(vec![event], Vec::new()).await?;
+        Ok(stream)
     }
 
     /// Requests a mail with these licences' keys. A forgotten buyer's data key is nowhere.

@@ -1,11 +1,11 @@
 //! What an accepted verification shows: as much of the licence, its customers and its products as the team's
 //! settings allow, in the fields that Lukittu's programs know.
 
+use keyledger_events::Timestamp;
 use keyledger_events::event::license::{Expiration, ExpirationStart};
 use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::event::team::ReturnedFields;
 use keyledger_events::keys::KeyRingError;
-use keyledger_events::Timestamp;
 use keyledger_projections::{Customer, License, Product, QueryError, SealedField};
 use serde::Serialize;
 use serde_json::{Map, Value, json};

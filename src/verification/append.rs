@@ -43,11 +43,12 @@ impl Holder {
     /// A device or an address as a licence's seats know it. The id is a part of the keyed fingerprint, so that nobody
     /// can guess an address from it.
     pub fn new(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind, identifier: String) -> Self {
-        let parts = [team.0.as_bytes(), license_id.as_bytes().as_slice(), kind.as_str().as_bytes(), identifier.as_bytes()];
+        let parts =
+            [team.0.as_bytes(), license_id.as_bytes().as_slice(), kind.as_str().as_bytes(), identifier.as_bytes()];
         let fingerprint = app.keys.fingerprint("seat", &parts);
-        let id = fingerprint.first_chunk::<16>().map_or(Uuid::nil(), |first| {
-            uuid::Builder::from_custom_bytes(*first).into_uuid()
-        });
+        let id = fingerprint
+            .first_chunk::<16>()
+            .map_or(Uuid::nil(), |first| uuid::Builder::from_custom_bytes(*first).into_uuid());
         Self { id, lookup: hex::encode(fingerprint), identifier }
     }
 }

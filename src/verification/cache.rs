@@ -143,7 +143,12 @@ impl LicenseCache {
     ///
     /// # Errors
     /// When the view cannot be read.
-    pub async fn by_key(&self, views: &ViewStore, team: TeamId, lookup: String) -> Result<Option<Arc<Slot>>, CacheError> {
+    pub async fn by_key(
+        &self,
+        views: &ViewStore,
+        team: TeamId,
+        lookup: String,
+    ) -> Result<Option<Arc<Slot>>, CacheError> {
         let key = (team, lookup);
         let id = match self.keys.get(&key) {
             Some(id) => id,

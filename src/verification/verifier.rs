@@ -175,7 +175,9 @@ impl Verifier {
         let slot = found.slot.clone();
         let _one_decides = slot.deciding.lock().await;
         for _ in 0..DECISIONS_MAX {
-            let Some(known) = self.cache.known(&slot).await? else { return Err(CacheError::Contended(found.id()).into()) };
+            let Some(known) = self.cache.known(&slot).await? else {
+                return Err(CacheError::Contended(found.id()).into());
+            };
             found.known = known;
             let now = self.app.clock.now();
             let effects = match self.decide(&found, asked, caller, &mut seen, now).await? {
@@ -183,8 +185,7 @@ impl Verifier {
                 other => return Ok(found.concluded(other.map(drop))),
             };
             let Found { known, address, device, .. } = &found;
-            let request =
-                append::request(&self.app, team, known, &effects, address, device.as_ref(), now).await?;
+            let request = append::request(&self.app, team, known, &effects, address, device.as_ref(), now).await?;
             match self.app.writer.append(request).await? {
                 AppendOutcome::Appended { .. } => {
                     if let Some(known) = self.cache.known(&slot).await? {

@@ -153,7 +153,13 @@ impl Batcher {
         match tx.commit().await {
             Err(error @ LedgerError::CommitUnknown(_)) => {
                 let error = Arc::new(error);
-                return Err(Failure::Unknown(LostCommit { error, outcomes, accepted: judge.accepted, last, leaf_hash }));
+                return Err(Failure::Unknown(LostCommit {
+                    error,
+                    outcomes,
+                    accepted: judge.accepted,
+                    last,
+                    leaf_hash,
+                }));
             }
             committed => committed.map_err(Failure::store)?,
         }

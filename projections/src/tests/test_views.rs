@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
 
-use crate::db::{TableName, Value, Tx};
+use crate::db::{TableName, Tx, Value};
 use crate::error::ApplyError;
 use crate::fold::{Fold, Folded, Key};
 use crate::projection::{Applied, Decoded, Projection};

@@ -146,15 +146,7 @@ async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<R
 }
 
 /// Notes who was seen and what was asked, in memory; it is written down in batches.
-fn note(
-    front: &Front,
-    team: TeamId,
-    asked: &Asked,
-    caller: &Caller,
-    verified: &Verified,
-    code: Code,
-    begun: Instant,
-) {
+fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &Verified, code: Code, begun: Instant) {
     if verified.team.is_none() {
         return;
     }
