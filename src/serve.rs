@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::http::{Front, UnsignedLimit, VerifyLimits, router, server};
+use crate::http::{Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
@@ -62,6 +62,7 @@ impl Server {
             server_key: ServerKey::open(&app.keys).await?,
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
+            statistics: StatisticsCache::default(),
             verify_limits: verify_limits.clone(),
             unsigned: unsigned.clone(),
             trusted_proxies: options.trusted_proxies.clone().into(),

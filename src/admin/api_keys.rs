@@ -2,14 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use keyledger_events::event::team::{ApiKeyCreated, ApiKeyScope};
+use keyledger_events::event::team::{ApiKeyCreated, ApiKeyRevoked, ApiKeyScope};
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, clock, id};
+use keyledger_projections::{ApiKey, view};
 use secrecy::SecretString;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{AdminError, by, teams};
+use super::{AdminError, CONFLICTS_MAX, by, teams};
 use crate::app::App;
 
 /// What every key begins with, so that people and scanners recognise one that leaked.
@@ -56,6 +58,67 @@ pub async fn create(
         }
         AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => Err(AdminError::Contended),
     }
+}
+
+/// An API key as it is listed; the key itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeyJson {
+    /// Its id.
+    pub id: Uuid,
+    /// What it may do.
+    pub scope: ApiKeyScope,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// Whether it opens nothing any more.
+    pub revoked: bool,
+}
+
+/// A team's API keys, oldest first.
+///
+/// # Errors
+/// When there is no such team.
+pub async fn list(app: &App, team: TeamId) -> Result<Vec<ApiKeyJson>, AdminError> {
+    let config = teams::find(app, team).await?;
+    let used = app.activity.keys_last_used(team).await?;
+    let shown = |key: &ApiKey| ApiKeyJson {
+        id: key.key_id,
+        scope: key.scope,
+        created_at: key.created_at,
+        expires_at: key.expires_at,
+        last_used_at: used.get(&key.key_id).copied(),
+        revoked: key.revoked,
+    };
+    Ok(config.api_keys.iter().map(shown).collect())
+}
+
+/// Revokes an API key: it opens nothing from then on. Tells whether it did before.
+///
+/// # Errors
+/// When there is no such key.
+pub async fn revoke(app: &App, actor: &str, team: TeamId, key_id: Uuid) -> Result<bool, AdminError> {
+    for _ in 0..CONFLICTS_MAX {
+        let config = teams::find(app, team).await?;
+        let Some(key) = config.api_keys.iter().find(|key| key.key_id == key_id) else {
+            let list = "apikey list --team ID";
+            return Err(AdminError::NotFound { what: "API key", id: key_id.to_string(), list });
+        };
+        if key.revoked {
+            return Ok(false);
+        }
+        let stream = StreamId::new(StreamKind::Team, team.0);
+        let event = NewEvent::new(stream, app.clock.now(), ApiKeyRevoked { key_id });
+        let request = AppendRequest::new(team, by(actor)).expect(stream, config.version).event(event);
+        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+            app.catch_up(&[view::TEAMS]).await?;
+            return Ok(true);
+        }
+    }
+    Err(AdminError::Contended)
 }
 
 /// 256 random bits behind the prefix.

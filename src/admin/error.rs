@@ -11,6 +11,7 @@ use crate::app::FreshError;
 use crate::licensing::commands::Refusal;
 use crate::providers::inbox::LoadError;
 use crate::providers::interpreter::InterpretError;
+use crate::verification::SealError;
 use crate::verification::explain::ExplainError;
 
 /// Why an operation was not done.
@@ -62,6 +63,9 @@ pub enum AdminError {
     /// There is no explanation.
     #[error(transparent)]
     Explain(#[from] ExplainError),
+    /// A seat cannot be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// A data key cannot be had.
     #[error(transparent)]
     Keys(#[from] KeyRingError),

@@ -6,13 +6,16 @@
 pub mod api_keys;
 pub mod as_of;
 pub mod audit;
+pub mod customers;
 mod error;
 pub mod events;
+pub mod idempotency;
 pub mod inbox;
 pub mod integrations;
 pub mod licenses;
 mod listing;
 pub mod mails;
+pub mod metadata;
 mod names;
 pub mod products;
 pub mod seats;

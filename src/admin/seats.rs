@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use keyledger_events::event::license::{AddressReleased, DeviceReleased, ReleaseReason};
+use keyledger_events::event::license::{AddressBound, AddressReleased, DeviceBound, DeviceReleased, ReleaseReason};
 use keyledger_events::keys::KeyRingError;
-use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp};
+use keyledger_events::sealed::SealContext;
+use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{Seat, SeatKind, Seats, view};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{AdminError, CONFLICTS_MAX, by, licenses, teams};
 use crate::app::App;
+use crate::verification::{Holder, sealing_key};
 
 /// How a device or an address stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -141,6 +143,67 @@ async fn taken(app: &App, team: TeamId, stream: StreamId) -> Result<(Seats, i64)
         version = recorded.stream_version;
     }
     Ok((seats, version))
+}
+
+/// Gives a device or an address that lost its seat the seat back. Tells whether it had lost it.
+///
+/// # Errors
+/// When there is no such licence or seat, all seats are taken, or others keep changing the licence.
+pub async fn remember(
+    app: &App,
+    actor: &str,
+    team: TeamId,
+    license_id: Uuid,
+    seat_id: Uuid,
+) -> Result<bool, AdminError> {
+    let (_, license) = licenses::find(app, Some(team), &license_id.to_string()).await?;
+    let stream = StreamId::new(StreamKind::License, license_id);
+    for _ in 0..CONFLICTS_MAX {
+        let (seats, version) = taken(app, team, stream).await?;
+        if seats.devices.contains_key(&seat_id) || seats.addresses.contains_key(&seat_id) {
+            return Ok(false);
+        }
+        let seat = find(app, team, license_id, seat_id).await?;
+        let Some(identifier) = seat.identifier else {
+            return Err(AdminError::Refused(format!("what seat {seat_id} belongs to cannot be read any more")));
+        };
+        let limit = match seat.kind {
+            SeatKind::Device => license.hwid_limit(),
+            SeatKind::Address => license.ip_limit(),
+        };
+        let Some(limit) = limit else { return Ok(false) };
+        if seats.of(seat.kind).len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Err(AdminError::Refused(format!("all {limit} seats are taken; forget another one first")));
+        }
+        let holder = Holder::new(app, team, license_id, seat.kind, identifier);
+        let event_id = id::fresh();
+        let context = SealContext { team, event_id, field: Seat::field(seat.kind) };
+        let key = sealing_key(app, team, &license).await?;
+        let sealed = key.seal(context, holder.identifier.as_bytes());
+        let event: Event = match seat.kind {
+            SeatKind::Device => DeviceBound { device_id: seat_id, lookup: holder.lookup, identifier: sealed }.into(),
+            SeatKind::Address => AddressBound { address_id: seat_id, lookup: holder.lookup, address: sealed }.into(),
+        };
+        let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event };
+        let request = AppendRequest::new(team, by(actor)).expect(stream, version).event(event);
+        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+            return Ok(true);
+        }
+    }
+    Err(AdminError::Contended)
+}
+
+/// A device or an address of a licence.
+///
+/// # Errors
+/// When nothing of this id was ever seen with it.
+pub async fn find(app: &App, team: TeamId, license_id: Uuid, seat_id: Uuid) -> Result<SeatJson, AdminError> {
+    for kind in [SeatKind::Device, SeatKind::Address] {
+        if let Some(seat) = of_kind(app, team, license_id, kind).await?.into_iter().find(|seat| seat.id == seat_id) {
+            return Ok(seat);
+        }
+    }
+    Err(AdminError::NotFound { what: "device or address", id: seat_id.to_string(), list: "license seats LICENCE" })
 }
 
 /// Frees a seat and forgets that its holder was seen. Tells whether it held one.

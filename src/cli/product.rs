@@ -8,6 +8,8 @@ use super::args::TeamArg;
 use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
+use crate::admin::idempotency::Maker;
+use crate::admin::products::Description;
 use crate::admin::{ACTOR_CLI, products};
 
 #[derive(Debug, Subcommand)]
@@ -31,7 +33,7 @@ impl ProductCommand {
         global
             .with_app(Reads::Views, async |app, output| match self {
                 Self::Create { team, name } => {
-                    let product = products::create(app, ACTOR_CLI, team.team, &name).await?;
+                    let product = products::create(app, Maker::once(ACTOR_CLI), team.team, &Description::named(&name)).await?;
                     if output.json {
                         let made = json!({ "id": product.id, "name": product.name, "teamId": team.team });
                         return Ok(output.document(&made)?);

@@ -31,6 +31,11 @@ impl HttpError {
         Self { status, message: message.into(), retry_after: None }
     }
 
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The sentence for the client.
     pub fn message(&self) -> &str {
         &self.message

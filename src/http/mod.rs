@@ -4,6 +4,8 @@
 mod address;
 mod body;
 mod client;
+mod dev;
+mod envelope;
 mod error;
 mod integrations;
 mod limits;
@@ -21,6 +23,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use client::VerifyLimits;
+pub(crate) use dev::StatisticsCache;
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
@@ -40,6 +43,8 @@ pub struct Front {
     pub team_signers: TeamSigners,
     /// The header in which a trusted proxy tells the client's country.
     pub country_header: Option<Arc<str>>,
+    /// Figures that were counted a moment ago.
+    pub(crate) statistics: StatisticsCache,
     /// Counts verifications by address and by licence.
     pub verify_limits: Arc<VerifyLimits>,
     /// Counts badly signed requests by address.
@@ -57,6 +62,7 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/integrations/polymart", post(integrations::polymart::receive))
         .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
         .merge(client::router())
+        .merge(dev::router(&front))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))

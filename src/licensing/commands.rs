@@ -36,6 +36,9 @@ pub enum Refusal {
     /// Void for good.
     #[error("the licence is revoked; a revocation cannot be undone")]
     Revoked,
+    /// A provider's dispute suspends it.
+    #[error("the licence is suspended while a payment is disputed; it is reinstated when the dispute is won")]
+    Disputed,
     /// Not valid for the time being.
     #[error("the licence is suspended; reinstate it first")]
     Suspended,

@@ -11,6 +11,7 @@ pub mod learn;
 pub mod money;
 pub mod payment;
 pub mod purchase;
+pub mod settings;
 pub mod subscription;
 
 pub use desired::{Desired, desired};

@@ -12,6 +12,7 @@ use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{
     AppendRequest, Event, Expected, LedgerError, NewEvent, Provenance, RecordedEvent, StreamId, StreamKind, id,
 };
+use keyledger_projections::Customer;
 use keyledger_projections::licenses::License;
 use uuid::Uuid;
 
@@ -213,15 +214,14 @@ impl<'a> Draft<'a> {
     }
 
     /// The data key that the customer's personal data is sealed with; none for a new customer, and for one who
-    /// was forgotten and has come back.
+    /// was forgotten or taken off the list and has come back.
     async fn key_of(&self, known: &[RecordedEvent]) -> Result<Option<DataKey>, DraftError> {
-        let mut key_id = None;
+        let mut customer = None;
         for recorded in known {
-            if let Event::CustomerRegistered(registered) = recorded.decode()? {
-                key_id = registered.email.or(registered.name).map(|sealed| sealed.key_id());
-            }
+            customer = Customer::evolve(customer, recorded, &recorded.decode()?);
         }
-        let Some(key_id) = key_id else { return Ok(None) };
+        let listed = customer.filter(|customer| !customer.removed);
+        let Some(key_id) = listed.and_then(|customer| customer.key_id()) else { return Ok(None) };
         match self.app.keys.key(key_id).await {
             Ok(key) => Ok(Some(key)),
             Err(KeyRingError::Gone(_)) => Ok(None),

@@ -1,12 +1,17 @@
 //! Licences: listed and shown, now or as they were, and what an admin decides about one.
 
 mod change;
+mod check;
+mod create;
 mod json;
 mod past;
+mod update;
 
 pub use change::{Done, change};
+pub use create::{NewLicense, create};
 pub use json::{LicenseJson, describe, describe_used};
 pub use past::{Past, list_as_of, show_as_of};
+pub use update::{Update, update};
 
 use keyledger_events::TeamId;
 use keyledger_projections::{License, LicenseFilter, Page, QueryError, view};

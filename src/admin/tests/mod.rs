@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::integrations::{IntegrationChange, NewSecret};
 use super::{ACTOR_CLI, AdminError, api_keys, inbox, integrations, licenses, mails, products, teams};
+use crate::admin::idempotency::Maker;
 use crate::keys;
 use crate::licensing::commands::Command;
 use crate::providers::intake::{self, Intake};
@@ -39,7 +40,9 @@ async fn a_team_is_made_with_a_key_that_opens(home: Home) -> TestResult {
     let key = api_keys::create(&home.app, ACTOR_CLI, team.id, ApiKeyScope::Auditor, Some(1)).await?;
     assert_eq!(teams::find(&home.app, team.id).await?.api_keys[0].key_id, key.id);
     let unknown = TeamId(key.id);
-    assert!(matches!(products::create(&home.app, ACTOR_CLI, unknown, "X").await, Err(AdminError::NoTeam(_))));
+    let product = products::Description::named("X");
+    let made = products::create(&home.app, Maker::once(ACTOR_CLI), unknown, &product).await;
+    assert!(matches!(made, Err(AdminError::NoTeam(_))));
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use keyledger_events::event::integration::SecretKind;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use crate::admin::idempotency::Maker;
+use crate::admin::products::Description;
 use crate::admin::integrations::{IntegrationChange, NewSecret};
 use crate::admin::{ACTOR_CLI, AdminError, integrations, products, teams};
 use crate::app::App;
@@ -37,7 +39,7 @@ pub(super) async fn open(app: &App, api_base: &str) -> anyhow::Result<Shop> {
     let product = products::list(app, team).await?.into_iter().find(|product| product.name == PRODUCT);
     let product = match product {
         Some(product) => product.id,
-        None => products::create(app, ACTOR_CLI, team, PRODUCT).await?.id,
+        None => products::create(app, Maker::once(ACTOR_CLI), team, &Description::named(PRODUCT)).await?.id,
     };
     let api = IntegrationChange { api_base: Some(api_base.to_owned()), ..IntegrationChange::default() };
     integrations::set(app, ACTOR_CLI, team, Provider::Stripe, &api).await?;

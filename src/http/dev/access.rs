@@ -1,0 +1,96 @@
+//! Who asks: the bearer key of a team, and whether it may do what is asked.
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use keyledger_events::event::team::ApiKeyScope;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::ApiKey;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::directory::Team;
+use crate::http::Front;
+use crate::http::envelope::ApiError;
+
+/// A team, and the key that speaks for it.
+pub(super) struct Access {
+    /// The team.
+    pub(super) team: Arc<Team>,
+    /// Its id.
+    pub(super) team_id: TeamId,
+    /// What is written as who did it: `api:<key id>`.
+    pub(super) actor: String,
+}
+
+impl FromRequestParts<Front> for Access {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
+        let team_id = TeamId(id(&raw(parts, front, "teamId").await?, "teamId")?);
+        let hash = hex::encode(Sha256::digest(bearer(&parts.headers)?));
+        let now = front.app.clock.now();
+        // What memory does not know may be in the ledger: a key is refused only after catching up with it.
+        let known = front.app.directory.team(team_id).await.map_err(|error| ApiError::internal(&error))?;
+        let opens = |team: &Arc<Team>| find(&team.config.api_keys, &hash, now).map(|key| (key.key_id, key.scope));
+        let (team, (key_id, scope)) = match known.and_then(|team| Some((team.clone(), opens(&team)?))) {
+            Some(found) => found,
+            None => {
+                let fresh = front.app.fresh_team(team_id).await.map_err(|error| ApiError::internal(&error))?;
+                let refused = || ApiError::unauthorized("this key opens nothing here: it is unknown, expired or revoked");
+                let team = fresh.ok_or_else(refused)?;
+                let key = opens(&team).ok_or_else(refused)?;
+                (team, key)
+            }
+        };
+        allowed(scope, &parts.method)?;
+        front.app.activity.key_used(team_id, key_id, now);
+        Ok(Self { team, team_id, actor: format!("api:{key_id}") })
+    }
+}
+
+/// A part of the path.
+async fn raw(parts: &mut Parts, front: &Front, name: &str) -> Result<String, ApiError> {
+    let params = RawPathParams::from_request_parts(parts, front).await;
+    let params = params.map_err(|_| ApiError::bad_request("the path of the URL is not readable"))?;
+    let found = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
+    found.ok_or_else(|| ApiError::bad_request(format!("{name}: is missing from the path")))
+}
+
+/// An id in a path or a query.
+pub(super) fn id(text: &str, name: &str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| ApiError::bad_request(format!("{name}: must be a UUID")))
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let missing = || ApiError::unauthorized("the header `Authorization: Bearer …` with an API key is missing");
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
+    let (scheme, key) = value.split_once(' ').ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(missing()) }
+}
+
+/// The key with this hash that opens anything. Every key is compared, each in constant time.
+fn find<'k>(keys: &'k [ApiKey], hash: &str, now: Timestamp) -> Option<&'k ApiKey> {
+    let mut found = None;
+    for key in keys {
+        let same = verify_slices_are_equal(key.sha256.as_bytes(), hash.as_bytes()).is_ok();
+        if same && !key.revoked && key.expires_at.is_none_or(|end| end > now) {
+            found = Some(key);
+        }
+    }
+    found
+}
+
+fn allowed(scope: ApiKeyScope, method: &Method) -> Result<(), ApiError> {
+    match scope {
+        ApiKeyScope::Developer | ApiKeyScope::Admin => Ok(()),
+        ApiKeyScope::Auditor if method == Method::GET || method == Method::HEAD => Ok(()),
+        ApiKeyScope::Auditor => {
+            let details = "an auditor's key may read and nothing else";
+            Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", details))
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `/api/v1/dev/teams/{teamId}/customers`.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use keyledger_projections::view;
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::access::{self, Access};
+use super::license_body::{Note, notes};
+use super::page::ListQuery;
+use super::read;
+use crate::admin::customers::{self, Address, Profile};
+use crate::admin::idempotency::Maker;
+use crate::http::Front;
+use crate::http::envelope::{ApiError, Reply};
+
+/// Who a customer is, as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CustomerBody {
+    /// Needed unless there is a username.
+    #[serde(default)]
+    #[schema(format = "email", max_length = 255)]
+    email: Option<String>,
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 255)]
+    full_name: Option<String>,
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 255)]
+    username: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    address: Option<Address>,
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    metadata: Vec<Note>,
+}
+
+impl From<CustomerBody> for Profile {
+    fn from(body: CustomerBody) -> Self {
+        let CustomerBody { email, full_name, username, address, metadata } = body;
+        Self { email, full_name, username, address, metadata: notes(metadata) }
+    }
+}
+
+pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
+    let query = ListQuery::read(&uri)?;
+    let page = query.numbered()?;
+    let app = &front.app;
+    app.catch_up(&[view::CUSTOMERS]).await.map_err(|error| ApiError::internal(&error))?;
+    // Personal data is sealed: what can be looked for is a whole mail address, by its fingerprint.
+    let lookup = query.get("search").and_then(|email| customers::email_lookup(app, access.team_id, email));
+    let views = app.views.team(access.team_id);
+    let found = views.customers_page(lookup.as_deref(), page).await;
+    let mut found = found.map_err(|error| ApiError::internal(&error))?;
+    let more = query.cut(&mut found);
+    let mut shown = Vec::with_capacity(found.len());
+    for customer in &found {
+        shown.push(customers::describe(app, access.team_id, customer).await?);
+    }
+    Reply::ok("Customers found", &json!({ "customers": shown, "hasNextPage": more }))
+}
+
+pub(super) async fn create(
+    access: Access,
+    State(front): State<Front>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Reply, ApiError> {
+    let (asked, bytes) = read::json::<CustomerBody>(body).await?;
+    let idempotency = read::idempotency(&headers, bytes)?;
+    let maker = Maker { actor: &access.actor, idempotency: idempotency.as_ref() };
+    let (app, team) = (&front.app, access.team_id);
+    let id = customers::create(app, maker, team, &asked.into()).await?;
+    let customer = customers::find(app, team, id).await?;
+    Reply::created("Customer created", &customers::describe(app, team, &customer).await?)
+}
+
+pub(super) async fn show(
+    access: Access,
+    State(front): State<Front>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let customer = customers::find(&front.app, access.team_id, access::id(&id, "customerId")?).await?;
+    Reply::ok("Customer found", &customers::describe(&front.app, access.team_id, &customer).await?)
+}
+
+pub(super) async fn update(
+    access: Access,
+    State(front): State<Front>,
+    Path((_, id)): Path<(String, String)>,
+    body: Body,
+) -> Result<Reply, ApiError> {
+    let id = access::id(&id, "customerId")?;
+    let (asked, _) = read::json::<CustomerBody>(body).await?;
+    let (app, team) = (&front.app, access.team_id);
+    customers::update(app, &access.actor, team, id, &asked.into()).await?;
+    let customer = customers::find(app, team, id).await?;
+    Reply::ok("Customer updated", &customers::describe(app, team, &customer).await?)
+}
+
+pub(super) async fn remove(
+    access: Access,
+    State(front): State<Front>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let id = access::id(&id, "customerId")?;
+    customers::remove(&front.app, &access.actor, access.team_id, id).await?;
+    Reply::ok("Customer deleted successfully", &json!({ "customerId": id, "deleted": true }))
+}

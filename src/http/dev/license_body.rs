@@ -1,0 +1,183 @@
+//! A licence as programs write it.
+
+use keyledger_events::Timestamp;
+use keyledger_events::event::license::Expiration;
+use keyledger_events::event::metadata::MetadataEntry;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::envelope::ApiError;
+use crate::licensing::settings::Settings;
+
+/// How a licence ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum ExpirationType {
+    /// Not at all.
+    Never,
+    /// On `expirationDate`.
+    Date,
+    /// `expirationDays` after `expirationStart`.
+    Duration,
+}
+
+/// What the days begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(super) enum ExpirationStart {
+    /// When the licence is made.
+    Creation,
+    /// Its first accepted verification.
+    Activation,
+}
+
+impl From<ExpirationStart> for keyledger_events::event::license::ExpirationStart {
+    fn from(start: ExpirationStart) -> Self {
+        match start {
+            ExpirationStart::Creation => Self::Creation,
+            ExpirationStart::Activation => Self::Activation,
+        }
+    }
+}
+
+/// A note of the seller's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    #[schema(min_length = 1, max_length = 255)]
+    key: String,
+    #[schema(min_length = 1, max_length = 255)]
+    value: String,
+    #[serde(default)]
+    locked: bool,
+}
+
+impl From<Note> for MetadataEntry {
+    fn from(Note { key, value, locked }: Note) -> Self {
+        Self { key, value, locked }
+    }
+}
+
+/// Notes as they are kept.
+pub(super) fn notes(notes: Vec<Note>) -> Vec<MetadataEntry> {
+    notes.into_iter().map(MetadataEntry::from).collect()
+}
+
+/// A licence to make.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CreateLicense {
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    product_ids: Vec<Uuid>,
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    customer_ids: Vec<Uuid>,
+    pub(super) expiration_type: ExpirationType,
+    #[serde(default)]
+    expiration_start: Option<ExpirationStart>,
+    /// Required when `expirationType` is DATE.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expiration_date: Option<Timestamp>,
+    /// Required when `expirationType` is DURATION.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 36500)]
+    expiration_days: Option<u32>,
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    ip_limit: Option<u32>,
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    hwid_limit: Option<u32>,
+    #[serde(default)]
+    suspended: bool,
+    /// Whether its customers get the key by mail.
+    #[serde(default)]
+    pub(super) send_email_delivery: bool,
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    pub(super) metadata: Vec<Note>,
+}
+
+/// What a licence is to be, as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct UpdateLicense {
+    /// Its key. Another one than it has replaces that one for good.
+    #[schema(pattern = "^[A-Z0-9]{5}(-[A-Z0-9]{5}){4}$")]
+    pub(super) license_key: String,
+    #[schema(max_items = 20)]
+    product_ids: Vec<Uuid>,
+    #[schema(max_items = 20)]
+    customer_ids: Vec<Uuid>,
+    expiration_type: ExpirationType,
+    #[serde(default)]
+    expiration_start: Option<ExpirationStart>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expiration_date: Option<Timestamp>,
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 36500)]
+    expiration_days: Option<u32>,
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    ip_limit: Option<u32>,
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    hwid_limit: Option<u32>,
+    suspended: bool,
+    #[schema(max_items = 20)]
+    pub(super) metadata: Vec<Note>,
+}
+
+/// When a licence ends, from the fields that say so.
+fn expiration(
+    kind: ExpirationType,
+    start: Option<ExpirationStart>,
+    date: Option<Timestamp>,
+    days: Option<u32>,
+) -> Result<Expiration, ApiError> {
+    let required = |field: &str, kind: &str| {
+        ApiError::bad_request(format!("{field}: is required when expirationType is {kind}"))
+    };
+    match kind {
+        ExpirationType::Never => Ok(Expiration::Never),
+        ExpirationType::Date => Ok(Expiration::Date(date.ok_or_else(|| required("expirationDate", "DATE"))?)),
+        ExpirationType::Duration => Ok(Expiration::Duration {
+            days: days.ok_or_else(|| required("expirationDays", "DURATION"))?,
+            start: start.ok_or_else(|| required("expirationStart", "DURATION"))?.into(),
+        }),
+    }
+}
+
+impl CreateLicense {
+    /// The settings that it asks for.
+    pub(super) fn settings(&self) -> Result<Settings, ApiError> {
+        let Self { expiration_type, expiration_start, expiration_date, expiration_days, .. } = *self;
+        Ok(Settings {
+            product_ids: self.product_ids.clone(),
+            customer_ids: self.customer_ids.clone(),
+            ip_limit: self.ip_limit,
+            hwid_limit: self.hwid_limit,
+            expiration: expiration(expiration_type, expiration_start, expiration_date, expiration_days)?,
+            suspended: self.suspended,
+        })
+    }
+}
+
+impl UpdateLicense {
+    /// The settings that it asks for.
+    pub(super) fn settings(&self) -> Result<Settings, ApiError> {
+        let Self { expiration_type, expiration_start, expiration_date, expiration_days, .. } = *self;
+        Ok(Settings {
+            product_ids: self.product_ids.clone(),
+            customer_ids: self.customer_ids.clone(),
+            ip_limit: self.ip_limit,
+            hwid_limit: self.hwid_limit,
+            expiration: expiration(expiration_type, expiration_start, expiration_date, expiration_days)?,
+            suspended: self.suspended,
+        })
+    }
+}

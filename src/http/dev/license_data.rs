@@ -1,0 +1,108 @@
+//! A licence as programs read it: Lukittu's fields, and ours beside them.
+
+use std::collections::BTreeMap;
+
+use keyledger_events::event::inbox::Origin;
+use keyledger_events::event::license::ExpirationStart;
+use keyledger_events::event::metadata::MetadataEntry;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::{License, LicenseStatus};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::access::Access;
+use super::products::ProductData;
+use crate::admin::customers::CustomerJson;
+use crate::admin::licenses::describe;
+use crate::admin::{AdminError, customers, metadata};
+use crate::app::App;
+use crate::verification::answer::ExpirationFields;
+
+/// A licence.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LicenseData {
+    id: Uuid,
+    license_key: Option<String>,
+    ip_limit: Option<u32>,
+    hwid_limit: Option<u32>,
+    expiration_type: &'static str,
+    expiration_start: Option<ExpirationStart>,
+    expiration_date: Option<Timestamp>,
+    expiration_days: Option<u32>,
+    suspended: bool,
+    metadata: Vec<MetadataEntry>,
+    team_id: TeamId,
+    created_by_user_id: Option<Uuid>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    last_active_at: Option<Timestamp>,
+    // Ours.
+    status: LicenseStatus,
+    revoked: bool,
+    product_ids: Vec<Uuid>,
+    customer_ids: Vec<Uuid>,
+    provider: Origin,
+    livemode: Option<bool>,
+    references: BTreeMap<String, String>,
+    paid_until: Option<Timestamp>,
+    activated_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
+}
+
+/// A licence with whom it belongs to and what it opens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct WholeLicense {
+    #[serde(flatten)]
+    license: LicenseData,
+    customers: Vec<CustomerJson>,
+    products: Vec<ProductData>,
+}
+
+/// A licence as it stands now.
+pub(super) async fn data(app: &App, access: &Access, license: &License) -> Result<LicenseData, AdminError> {
+    let shown = describe(app, access.team_id, license, app.clock.now()).await?;
+    let ends = ExpirationFields::of(license);
+    let notes = license.amended.metadata.as_ref();
+    Ok(LicenseData {
+        id: shown.id,
+        license_key: shown.key,
+        ip_limit: shown.ip_limit,
+        hwid_limit: shown.hwid_limit,
+        expiration_type: ends.kind,
+        expiration_start: ends.start,
+        expiration_date: ends.date,
+        expiration_days: ends.days,
+        suspended: license.suspended(),
+        metadata: metadata::open(app, access.team_id, notes, License::METADATA_FIELD).await?,
+        team_id: access.team_id,
+        created_by_user_id: None,
+        created_at: shown.created_at,
+        updated_at: license.updated_at,
+        last_active_at: shown.last_used_at,
+        status: shown.status,
+        revoked: license.revoked(),
+        product_ids: shown.product_ids,
+        customer_ids: license.customer_ids().to_vec(),
+        provider: shown.provider,
+        livemode: shown.livemode,
+        references: shown.references,
+        paid_until: shown.paid_until,
+        activated_at: shown.activated_at,
+        expires_at: shown.expires_at,
+    })
+}
+
+/// A licence with its customers and products.
+pub(super) async fn whole(app: &App, access: &Access, license: &License) -> Result<WholeLicense, AdminError> {
+    let team_id = access.team_id;
+    let mut holders = Vec::new();
+    for customer in app.views.team(team_id).customers(license.customer_ids()).await? {
+        if !customer.removed {
+            holders.push(customers::describe(app, team_id, &customer).await?);
+        }
+    }
+    let of_team = |id| access.team.products.get(id).map(|product| ProductData::of(team_id, product));
+    let products = license.product_ids().iter().filter_map(of_team).collect();
+    Ok(WholeLicense { license: data(app, access, license).await?, customers: holders, products })
+}

@@ -1,0 +1,132 @@
+//! `/api/v1/dev/teams/{teamId}/products`.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use keyledger_events::event::metadata::MetadataEntry;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::Product;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::access::{self, Access};
+use super::license_body::{Note, notes};
+use super::page::ListQuery;
+use super::read;
+use crate::admin::idempotency::Maker;
+use crate::admin::products::{self, Description};
+use crate::http::Front;
+use crate::http::envelope::{ApiError, Reply};
+
+/// A product as programs read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProductData {
+    id: Uuid,
+    name: String,
+    url: Option<String>,
+    metadata: Vec<MetadataEntry>,
+    team_id: TeamId,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl ProductData {
+    /// Of a product.
+    pub(super) fn of(team_id: TeamId, product: &Product) -> Self {
+        Self {
+            id: product.id,
+            name: product.name.clone(),
+            url: product.url.clone(),
+            metadata: product.metadata.clone(),
+            team_id,
+            created_at: product.created_at,
+            updated_at: product.updated_at,
+        }
+    }
+}
+
+/// What a product is, as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProductBody {
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    #[serde(default)]
+    #[schema(format = "uri", max_length = 2000)]
+    url: Option<String>,
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    metadata: Vec<Note>,
+}
+
+impl From<ProductBody> for Description {
+    fn from(body: ProductBody) -> Self {
+        Self { name: body.name, url: body.url.filter(|url| !url.is_empty()), metadata: notes(body.metadata) }
+    }
+}
+
+pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
+    let query = ListQuery::read(&uri)?;
+    query.numbered()?;
+    let mut all = products::list(&front.app, access.team_id).await?;
+    if query.get("sortColumn") == Some("updatedAt") {
+        all.sort_by_key(|product| (product.updated_at, product.created_position));
+    }
+    if !query.ascending {
+        all.reverse();
+    }
+    let total = all.len();
+    let skipped = usize::try_from(query.skipped()).unwrap_or(usize::MAX);
+    let mut rows: Vec<_> = all.iter().skip(skipped).map(|product| ProductData::of(access.team_id, product)).collect();
+    let more = query.cut(&mut rows);
+    Reply::ok("Products retrieved successfully", &json!({ "products": rows, "hasNextPage": more, "totalResults": total }))
+}
+
+pub(super) async fn create(
+    access: Access,
+    State(front): State<Front>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Reply, ApiError> {
+    let (asked, bytes) = read::json::<ProductBody>(body).await?;
+    let idempotency = read::idempotency(&headers, bytes)?;
+    let maker = Maker { actor: &access.actor, idempotency: idempotency.as_ref() };
+    let made = products::create(&front.app, maker, access.team_id, &asked.into()).await?;
+    let product = products::find(&front.app, access.team_id, made.id).await?;
+    Reply::created("Product created successfully", &ProductData::of(access.team_id, &product))
+}
+
+pub(super) async fn show(
+    access: Access,
+    State(front): State<Front>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let product = products::find(&front.app, access.team_id, access::id(&id, "productId")?).await?;
+    Reply::ok("Product found", &ProductData::of(access.team_id, &product))
+}
+
+pub(super) async fn update(
+    access: Access,
+    State(front): State<Front>,
+    Path((_, id)): Path<(String, String)>,
+    body: Body,
+) -> Result<Reply, ApiError> {
+    let id = access::id(&id, "productId")?;
+    let (asked, _) = read::json::<ProductBody>(body).await?;
+    products::update(&front.app, &access.actor, access.team_id, id, &asked.into()).await?;
+    let product = products::find(&front.app, access.team_id, id).await?;
+    Reply::ok("Product updated successfully", &ProductData::of(access.team_id, &product))
+}
+
+pub(super) async fn remove(
+    access: Access,
+    State(front): State<Front>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Reply, ApiError> {
+    let id = access::id(&id, "productId")?;
+    products::remove(&front.app, &access.actor, access.team_id, id).await?;
+    Reply::ok("Product deleted successfully", &json!({ "productId": id, "deleted": true }))
+}

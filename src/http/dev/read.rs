@@ -1,0 +1,37 @@
+//! Reading bodies, ids and idempotency keys, with errors that name the field.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use serde::de::DeserializeOwned;
+
+use crate::admin::idempotency::Idempotency;
+use crate::http::body;
+use crate::http::envelope::ApiError;
+
+/// The longest idempotency key, in characters.
+const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
+/// A body of JSON, and its bytes.
+pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<(T, Vec<u8>), ApiError> {
+    let bytes = body::read(body).await?;
+    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, reason) = (error.path().to_string(), error.inner().to_string());
+        ApiError::bad_request(if path == "." { format!("the body: {reason}") } else { format!("{path}: {reason}") })
+    })?;
+    reader.end().map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
+    Ok((value, bytes.to_vec()))
+}
+
+/// The caller's key for one creation.
+pub(super) fn idempotency(headers: &HeaderMap, body: Vec<u8>) -> Result<Option<Idempotency>, ApiError> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| {
+        (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    });
+    let bad = || {
+        let details = format!("Idempotency-Key: must have 1 to {IDEMPOTENCY_KEY_CHARS_MAX} visible ASCII characters");
+        ApiError::bad_request(details)
+    };
+    Ok(Some(Idempotency { key: key.ok_or_else(bad)?.to_owned(), body }))
+}

@@ -1,0 +1,95 @@
+//! `/api/v1/dev/teams/{teamId}/statistics`: figures for a seller's own dashboard.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::{LicenseFilter, view};
+use moka::sync::Cache;
+use serde_json::{Value, json};
+
+use super::access::Access;
+use crate::admin::AdminError;
+use crate::app::App;
+use crate::http::Front;
+use crate::http::envelope::{ApiError, Reply};
+
+/// How long figures are shown again: counting a million licences takes a moment.
+const CACHED_FOR: Duration = Duration::from_secs(60);
+/// Teams whose figures are kept.
+const CACHED_TEAMS_MAX: u64 = 1_000;
+/// Products that are listed.
+const PRODUCTS_MAX: usize = 5;
+/// Products whose licences are counted, the first ones made; a seller with more of them sees the rest elsewhere.
+const COUNTED_PRODUCTS_MAX: usize = 50;
+
+/// Figures that were counted a moment ago.
+#[derive(Clone)]
+pub(crate) struct StatisticsCache(Cache<TeamId, Value>);
+
+impl Default for StatisticsCache {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(CACHED_TEAMS_MAX).time_to_live(CACHED_FOR).build())
+    }
+}
+
+pub(super) async fn show(access: Access, State(front): State<Front>) -> Result<Reply, ApiError> {
+    let figures = match front.statistics.0.get(&access.team_id) {
+        Some(figures) => figures,
+        None => {
+            let figures = count(&front.app, &access, front.app.clock.now()).await?;
+            front.statistics.0.insert(access.team_id, figures.clone());
+            figures
+        }
+    };
+    Reply::ok("Statistics retrieved", &figures)
+}
+
+async fn count(app: &App, access: &Access, now: Timestamp) -> Result<Value, AdminError> {
+    app.catch_up(&[view::LICENSES, view::CUSTOMERS, view::PRODUCTS]).await?;
+    let views = app.views.team(access.team_id);
+    let requests = app.activity.statistics(access.team_id, now).await?;
+    let mut products = Vec::new();
+    for (id, product) in access.team.products.iter().take(COUNTED_PRODUCTS_MAX) {
+        let filter = LicenseFilter { product_ids: vec![*id], ..LicenseFilter::default() };
+        products.push((views.count_licenses(&filter).await?, *id, product.name.clone()));
+    }
+    products.sort_by(|one, two| two.cmp(one));
+    let top: Vec<_> = products
+        .into_iter()
+        .take(PRODUCTS_MAX)
+        .map(|(licenses, id, name)| json!({ "id": id, "name": name, "licenses": licenses }))
+        .collect();
+    let countries: Vec<_> = requests
+        .by_country
+        .iter()
+        .map(|(country, count)| json!({ "country": country, "alpha2": country, "alpha3": null, "requests": count }))
+        .collect();
+    Ok(json!({
+        "overview": {
+            "totalLicenses": views.count_licenses(&LicenseFilter::default()).await?,
+            "totalCustomers": views.count_customers().await?,
+            "totalProducts": access.team.products.len(),
+            "activeLicenses": requests.licenses_used_last_hour,
+            "totalRequests": requests.total,
+        },
+        "requests": {
+            "total": requests.total,
+            "successful": requests.successful,
+            "failed": requests.total - requests.successful,
+            "successRate": percent(requests.successful, requests.total),
+            "byType": requests.by_kind,
+        },
+        "topCountries": countries,
+        "topProducts": top,
+        "recentActivity": {
+            "last24h": requests.last_24_hours, "last7d": requests.last_7_days, "last30d": requests.total,
+        },
+    }))
+}
+
+/// A percentage with two decimals; of nothing it is 0.
+#[expect(clippy::cast_precision_loss, reason = "a hundredth of a percent needs no more than 53 bits")]
+fn percent(part: i64, whole: i64) -> f64 {
+    if whole == 0 { 0.0 } else { (part as f64 / whole as f64 * 10_000.0).round() / 100.0 }
+}
