@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
 use keyledger_events::keys::{KeyRing, KeyRingError};
-use keyledger_events::{LedgerError, Position, SharedLedger, StreamId, TeamId};
+use keyledger_events::{LedgerError, Position, SharedLedger, StreamId, StreamKind, TeamId};
 use keyledger_projections::{BlacklistEntry, Product, QueryError, Runner, Secret, TeamConfig, ViewStore, view};
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -108,15 +108,27 @@ impl Directory {
     /// When the ledger does not answer.
     pub async fn is_current(&self, team: &Team, provider: Provider) -> Result<bool, LedgerError> {
         let Some(integration) = team.config.integration(provider) else { return Ok(false) };
+        Ok(self.version(team.config.id, integration.stream).await? == integration.version)
+    }
+
+    /// Whether what `team` says of its settings and API keys is what the ledger says at the time of asking.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn is_team_current(&self, team: &Team) -> Result<bool, LedgerError> {
+        let stream = StreamId::new(StreamKind::Team, team.config.id.0);
+        Ok(self.version(team.config.id, stream).await? == team.config.version)
+    }
+
+    async fn version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
         let probe = {
             let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
             if probes.len() >= CACHED_TEAMS_MAX {
                 probes.clear();
             }
-            probes.entry(integration.stream).or_default().clone()
+            probes.entry(stream).or_default().clone()
         };
-        let version = probe.ask(async || self.ledger.stream_version(team.config.id, integration.stream).await).await?;
-        Ok(version == integration.version)
+        probe.ask(async || self.ledger.stream_version(team, stream).await).await
     }
 
     /// The team as the views show it now; `None` says nothing yet.

@@ -9,6 +9,7 @@ use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{Customer, view};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::idempotency::Maker;
@@ -20,7 +21,7 @@ use crate::providers::person::Person;
 const TEXT_CHARS_MAX: usize = 255;
 
 /// A postal address; what is not known is `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Address {
     /// Street and number, as one line.
@@ -55,7 +56,7 @@ pub struct Profile {
 }
 
 /// A customer as programs see them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerJson {
     /// Their id.
@@ -69,16 +70,21 @@ pub struct CustomerJson {
     /// Postal address.
     pub address: Option<Address>,
     /// The seller's notes.
+    #[schema(value_type = Vec<Object>)]
     pub metadata: Vec<MetadataEntry>,
-    /// Who told us of them.
+    /// Who told us of them: stripe, polymart or manual.
+    #[schema(value_type = String)]
     pub provider: Origin,
     /// Whose they are.
+    #[schema(value_type = Uuid)]
     pub team_id: TeamId,
     /// Lukittu names the user who made them here; there is none.
     pub created_by_user_id: Option<Uuid>,
     /// When they became known.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When they last changed.
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
 }
 
@@ -145,7 +151,7 @@ pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, profile: &Profile
         email: None,
         name: None,
     };
-    let mut request = maker.request(team).event(NewEvent::new(stream, now, registered));
+    let mut request = maker.request(app, team).event(NewEvent::new(stream, now, registered));
     request.events.push(updated(app, team, stream, &key, profile, now)?);
     request.keys.push(wrapped);
     request.links.push(KeyLink { key_id: key.id(), customer_id: stream.id });

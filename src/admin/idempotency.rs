@@ -2,7 +2,6 @@
 //! caller chose, and the fingerprint of what was asked stands in the ledger as the correlation id.
 
 use keyledger_events::{AppendOutcome, AppendRequest, Provenance, StreamId, TeamId, id};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::AdminError;
@@ -37,14 +36,16 @@ impl<'a> Maker<'a> {
         self.idempotency.map_or_else(id::fresh, |once| id::derived(team, &["idempotency", what, &once.key]))
     }
 
-    fn fingerprint(&self, team: TeamId) -> Option<Uuid> {
+    /// The fingerprint is keyed: a body names people, and the ledger keeps it for ever.
+    fn fingerprint(&self, app: &App, team: TeamId) -> Option<Uuid> {
         let once = self.idempotency?;
-        Some(id::derived(team, &["body", &hex::encode(Sha256::digest(&once.body))]))
+        let fingerprint = app.keys.fingerprint("idempotency", &[team.0.as_bytes(), &once.body]);
+        fingerprint.first_chunk::<16>().map(|first| uuid::Builder::from_custom_bytes(*first).into_uuid())
     }
 
     /// An append that makes something new.
-    pub fn request(&self, team: TeamId) -> AppendRequest {
-        let correlation = self.fingerprint(team);
+    pub fn request(&self, app: &App, team: TeamId) -> AppendRequest {
+        let correlation = self.fingerprint(app, team);
         AppendRequest::new(team, Provenance { correlation, ..Provenance::of(self.actor) })
     }
 
@@ -60,7 +61,7 @@ impl<'a> Maker<'a> {
         let first = app.ledger.read_stream_after(team, stream, 0).await?;
         let Some(first) = first.first() else { return Err(AdminError::Contended) };
         match self.idempotency {
-            Some(_) if first.provenance.correlation == self.fingerprint(team) => Ok(()),
+            Some(_) if first.provenance.correlation == self.fingerprint(app, team) => Ok(()),
             Some(once) => Err(AdminError::Refused(format!(
                 "the Idempotency-Key `{}` was used for another request; choose a new one for each thing you make",
                 once.key

@@ -62,7 +62,7 @@ pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, new: &Description
     teams::find(app, team).await?;
     let stream = StreamId::new(StreamKind::Product, maker.id(team, "product"));
     let now = app.clock.now();
-    let mut request = maker.request(team);
+    let mut request = maker.request(app, team);
     request = request.event(NewEvent::new(stream, now, ProductRegistered { name: name.clone() }));
     if url.is_some() || !metadata.is_empty() {
         let more = ProductUpdated { name: None, url, metadata: Some(metadata) };

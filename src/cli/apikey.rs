@@ -1,16 +1,20 @@
 //! `keyledger apikey …`
 
 use clap::{Subcommand, ValueEnum};
+use keyledger_events::TeamId;
 use keyledger_events::event::team::ApiKeyScope;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::args::TeamArg;
 use super::cell;
 use super::global::{Global, Reads};
-use super::output::note;
+use super::list::List;
+use super::output::{Output, note};
 use crate::admin::api_keys::EXPIRES_IN_DAYS_MAX;
 use crate::admin::{ACTOR_CLI, api_keys};
+use crate::app::App;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ApiKeyCommand {
@@ -28,6 +32,18 @@ pub(super) enum ApiKeyCommand {
             value_parser = clap::value_parser!(u32).range(1..=i64::from(EXPIRES_IN_DAYS_MAX))
         )]
         expires_in_days: Option<u32>,
+    },
+    /// List API keys, revoked ones among them. The keys themselves are nowhere.
+    List {
+        #[command(flatten)]
+        team: TeamArg,
+    },
+    /// Revoke an API key: it opens nothing from then on.
+    Revoke {
+        /// The key's id.
+        id: Uuid,
+        #[command(flatten)]
+        team: TeamArg,
     },
 }
 
@@ -53,23 +69,68 @@ impl From<Scope> for ApiKeyScope {
 
 impl ApiKeyCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let Self::Create { team, scope, expires_in_days } = self;
         global
-            .with_app(Reads::Views, async |app, output| {
-                let made = api_keys::create(app, ACTOR_CLI, team.team, scope.into(), expires_in_days).await?;
-                let key = made.key.expose_secret();
-                if output.json {
-                    let scope = ApiKeyScope::from(scope);
-                    let made = json!({ "id": made.id, "key": key, "scope": scope, "expiresAt": made.expires_at });
-                    return Ok(output.document(&made)?);
+            .with_app(Reads::Views, async |app, output| match self {
+                Self::Create { team, scope, expires_in_days } => {
+                    create(app, team.team, scope.into(), expires_in_days, output).await
                 }
-                output.line(&format!("id   {}", made.id))?;
-                output.line(&format!("key  {key}"))?;
-                output.flush()?;
-                let end = made.expires_at.map_or_else(String::new, |at| format!(" It works until {}.", cell::time(at)));
-                note(&format!("Keep it now: nobody can show it again.{end}"));
-                Ok(())
+                Self::List { team } => list(app, team.team, output).await,
+                Self::Revoke { id, team } => {
+                    let changed = api_keys::revoke(app, ACTOR_CLI, team.team, id).await?;
+                    if output.json {
+                        return Ok(output.document(&json!({ "id": id, "revoked": true, "changed": changed }))?);
+                    }
+                    note(if changed {
+                        "done: the key opens nothing any more"
+                    } else {
+                        "nothing to do: it was revoked"
+                    });
+                    Ok(())
+                }
             })
             .await
     }
+}
+
+async fn create(
+    app: &App,
+    team: TeamId,
+    scope: ApiKeyScope,
+    expires_in_days: Option<u32>,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let made = api_keys::create(app, ACTOR_CLI, team, scope, expires_in_days).await?;
+    let key = made.key.expose_secret();
+    if output.json {
+        let made = json!({ "id": made.id, "key": key, "scope": scope, "expiresAt": made.expires_at });
+        return Ok(output.document(&made)?);
+    }
+    output.line(&format!("id   {}", made.id))?;
+    output.line(&format!("key  {key}"))?;
+    output.flush()?;
+    let end = made.expires_at.map_or_else(String::new, |at| format!(" It works until {}.", cell::time(at)));
+    note(&format!("Keep it now: nobody can show it again.{end}"));
+    Ok(())
+}
+
+async fn list(app: &App, team: TeamId, output: &mut Output) -> anyhow::Result<()> {
+    let mut rows = List::begin(output, ["ID", "SCOPE", "STATE", "MADE", "EXPIRES", "LAST USED"]);
+    for key in api_keys::list(app, team).await? {
+        rows.push(&key, || {
+            let scope = match key.scope {
+                ApiKeyScope::Developer => "developer",
+                ApiKeyScope::Auditor => "auditor",
+                ApiKeyScope::Admin => "admin",
+            };
+            [
+                key.id.to_string(),
+                scope.to_owned(),
+                if key.revoked { "revoked" } else { "in force" }.to_owned(),
+                cell::time(key.created_at),
+                key.expires_at.map_or_else(|| "never".to_owned(), cell::time),
+                cell::maybe_time(key.last_used_at),
+            ]
+        })?;
+    }
+    Ok(rows.finish("no API keys: keyledger apikey create --team ID --scope developer")?)
 }

@@ -33,7 +33,8 @@ impl ProductCommand {
         global
             .with_app(Reads::Views, async |app, output| match self {
                 Self::Create { team, name } => {
-                    let product = products::create(app, Maker::once(ACTOR_CLI), team.team, &Description::named(&name)).await?;
+                    let product =
+                        products::create(app, Maker::once(ACTOR_CLI), team.team, &Description::named(&name)).await?;
                     if output.json {
                         let made = json!({ "id": product.id, "name": product.name, "teamId": team.team });
                         return Ok(output.document(&made)?);

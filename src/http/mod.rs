@@ -9,6 +9,7 @@ mod envelope;
 mod error;
 mod integrations;
 mod limits;
+pub mod openapi;
 mod operations;
 mod query;
 pub mod server;
@@ -63,6 +64,8 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
         .merge(client::router())
         .merge(dev::router(&front))
+        .route("/api/openapi.json", get(openapi::json))
+        .route("/api/docs", get(openapi::page))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))

@@ -56,29 +56,49 @@ impl Settings {
 }
 
 /// When a licence ends, as it is shown: a subscription's end is a date that moves.
-pub fn shown_expiration(license: &License) -> Expiration {
+fn shown_expiration(license: &License) -> Expiration {
     match license.expires_at() {
         Some(end) if license.follows_subscription() => Expiration::Date(end),
         _ => license.expiration(),
     }
 }
 
+/// Whether `wanted` is how a licence ends already. A program may have read it before a renewal, and to the millisecond
+/// only: any end that the licence had while it followed its subscription is sent back, not decided.
+pub fn ends_so(license: &License, earlier_ends: &[Timestamp], wanted: Expiration) -> bool {
+    let shown = shown_expiration(license);
+    match (shown, wanted) {
+        (Expiration::Date(shown), Expiration::Date(wanted)) => {
+            let same = |end: &Timestamp| end.as_millisecond() == wanted.as_millisecond();
+            same(&shown) || license.follows_subscription() && earlier_ends.iter().any(same)
+        }
+        _ => shown == wanted,
+    }
+}
+
+fn same_ids(one: &[Uuid], other: &[Uuid]) -> bool {
+    one.len() == other.len() && one.iter().all(|id| other.contains(id))
+}
+
 /// What must happen so that a licence is as `settings` say; nothing for what it is already. So an update that sends
-/// back what was shown changes nothing, and a subscription goes on deciding when its licence ends.
+/// back what was shown changes nothing, and a subscription goes on deciding when its licence ends. `earlier_ends` are
+/// the ends that the licence had.
 ///
 /// # Errors
 /// When the licence's state forbids it.
-pub fn changes(license: &License, settings: &Settings) -> Result<(LicenseAmended, Option<Event>), Refusal> {
-    if license.revoked() {
-        return Err(Refusal::Revoked);
-    }
+pub fn changes(
+    license: &License,
+    settings: &Settings,
+    earlier_ends: &[Timestamp],
+) -> Result<(LicenseAmended, Option<Event>), Refusal> {
     let differs = |now: Option<u32>, wanted: Option<u32>| (now != wanted).then(|| SeatLimit::from(wanted));
     let amended = LicenseAmended {
-        product_ids: (license.product_ids() != settings.product_ids).then(|| settings.product_ids.clone()),
-        customer_ids: (license.customer_ids() != settings.customer_ids).then(|| settings.customer_ids.clone()),
+        product_ids: (!same_ids(license.product_ids(), &settings.product_ids)).then(|| settings.product_ids.clone()),
+        customer_ids: (!same_ids(license.customer_ids(), &settings.customer_ids))
+            .then(|| settings.customer_ids.clone()),
         ip_limit: differs(license.ip_limit(), settings.ip_limit),
         hwid_limit: differs(license.hwid_limit(), settings.hwid_limit),
-        expiration: (shown_expiration(license) != settings.expiration).then_some(settings.expiration),
+        expiration: (!ends_so(license, earlier_ends, settings.expiration)).then_some(settings.expiration),
         metadata: None,
     };
     let suspension = match (settings.suspended, license.suspended()) {
@@ -87,6 +107,9 @@ pub fn changes(license: &License, settings: &Settings) -> Result<(LicenseAmended
         (false, true) => Some(LicenseReinstated { reason: None }.into()),
         (true, true) | (false, false) => None,
     };
+    if license.revoked() && (amended != LicenseAmended::default() || suspension.is_some()) {
+        return Err(Refusal::Revoked);
+    }
     Ok((amended, suspension))
 }
 
@@ -145,7 +168,7 @@ mod tests {
     }
 
     fn check(license: &License, settings: &Settings, expected: LicenseAmended) {
-        assert_eq!(changes(license, settings), Ok((expected, None)));
+        assert_eq!(changes(license, settings, &[]), Ok((expected, None)));
     }
 
     #[test]
@@ -169,6 +192,12 @@ mod tests {
         let subscription = SubscriptionTerms { paid_until: Some(at(30)), grace_seconds: 0, ended_at: None };
         let paid = license(|license| license.terms.subscription = Some(subscription));
         check(&paid, &settings(Expiration::Date(at(30))), LicenseAmended::default());
+        // Read before the renewal, to the millisecond only.
+        let stale = Timestamp::from_microsecond(at(29).as_microsecond() + 7).unwrap_or_default();
+        let sent_back = settings(Expiration::Date(at(29)));
+        assert_eq!(changes(&paid, &sent_back, &[stale]), Ok((LicenseAmended::default(), None)));
+        let shortened = LicenseAmended { expiration: Some(Expiration::Date(at(29))), ..Default::default() };
+        assert_eq!(changes(&paid, &sent_back, &[]), Ok((shortened, None)));
         let expiration = Some(Expiration::Never);
         check(&paid, &settings(Expiration::Never), LicenseAmended { expiration, ..Default::default() });
     }
@@ -177,12 +206,13 @@ mod tests {
     fn a_suspension_is_lifted_by_whom_it_belongs_to() {
         let calm = settings(Expiration::Never);
         let ours = license(|license| license.admin_suspended = true);
-        assert!(matches!(changes(&ours, &calm), Ok((_, Some(Event::LicenseReinstated(_))))));
+        assert!(matches!(changes(&ours, &calm, &[]), Ok((_, Some(Event::LicenseReinstated(_))))));
         let disputed = license(|license| license.terms.disputed = true);
-        assert_eq!(changes(&disputed, &calm), Err(Refusal::Disputed));
+        assert_eq!(changes(&disputed, &calm, &[]), Err(Refusal::Disputed));
         let stop = Settings { suspended: true, ..calm.clone() };
-        assert!(matches!(changes(&license(|_| {}), &stop), Ok((_, Some(Event::LicenseSuspended(_))))));
+        assert!(matches!(changes(&license(|_| {}), &stop, &[]), Ok((_, Some(Event::LicenseSuspended(_))))));
         let revoked = license(|license| license.admin_revoked = true);
-        assert_eq!(changes(&revoked, &calm), Err(Refusal::Revoked));
+        assert_eq!(changes(&revoked, &calm, &[]), Ok((LicenseAmended::default(), None)), "it is as asked");
+        assert_eq!(changes(&revoked, &stop, &[]), Err(Refusal::Revoked));
     }
 }

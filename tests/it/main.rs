@@ -2,6 +2,9 @@
 
 mod cli;
 mod crash;
+mod dev_access;
+mod dev_catalogue;
+mod dev_licenses;
 mod inbox;
 mod localstripe;
 mod mails;

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use keyledger_events::TeamId;
 use keyledger_events::event::license::Expiration;
+use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::{Customer, License, view};
 use uuid::Uuid;
 
 use crate::admin::AdminError;
 use crate::app::App;
-use crate::licensing::settings::{Settings, shown_expiration};
+use crate::licensing::settings::{Settings, ends_so};
 
 /// Products and customers of a licence at most.
 const IDS_MAX: usize = 20;
@@ -25,7 +25,7 @@ pub(super) async fn check(
     app: &App,
     team: TeamId,
     settings: &Settings,
-    before: Option<&License>,
+    before: Option<(&License, &[Timestamp])>,
 ) -> Result<Vec<Customer>, AdminError> {
     app.catch_up(&[view::TEAMS, view::PRODUCTS, view::CUSTOMERS]).await?;
     let invalid = |message: String| Err(AdminError::Invalid(message));
@@ -42,9 +42,11 @@ pub(super) async fn check(
             return invalid(format!("{name}: must be at least 1, or null for no limit"));
         }
     }
-    let unchanged = before.is_some_and(|license| shown_expiration(license) == settings.expiration);
+    let ends = |(license, ends)| ends_so(license, ends, settings.expiration);
+    let unchanged = before.is_some_and(ends);
+    let before = before.map(|(license, _)| license);
     match settings.expiration {
-        Expiration::Duration { days, .. } if !(1..=DAYS_MAX).contains(&days) => {
+        Expiration::Duration { days, .. } if !(1..=DAYS_MAX).contains(&days) && !unchanged => {
             return invalid(format!("expirationDays: is {days}; 1 to {DAYS_MAX} are allowed"));
         }
         Expiration::Date(end) if end <= app.clock.now() && !unchanged => {

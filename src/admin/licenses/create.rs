@@ -4,6 +4,7 @@ use keyledger_events::event::delivery::MailRequested;
 use keyledger_events::event::inbox::Origin;
 use keyledger_events::event::license::{LicenseAmended, LicenseIssued, LicenseSuspended};
 use keyledger_events::event::metadata::MetadataEntry;
+use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{NewEvent, StreamId, StreamKind, TeamId, id};
 use keyledger_projections::{Customer, Delivery, License};
@@ -51,7 +52,7 @@ pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, new: &NewLicense)
         unit: 0,
         terms: new.settings.terms(now),
     };
-    let mut request = maker.request(team);
+    let mut request = maker.request(app, team);
     request = request.event(NewEvent { stream, event_id, occurred_at: now, event: issued.into() });
     let mut amended = new.settings.beyond_terms();
     let event_id = id::fresh();
@@ -76,17 +77,17 @@ pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, new: &NewLicense)
 }
 
 /// The request for a mail to a customer who has an address.
-async fn mail(
-    app: &App,
-    team: TeamId,
-    license: StreamId,
-    customer: &Customer,
-) -> Result<Option<NewEvent>, AdminError> {
+async fn mail(app: &App, team: TeamId, license: StreamId, customer: &Customer) -> Result<Option<NewEvent>, AdminError> {
     let Some(sealed) = &customer.email else { return Ok(None) };
     let Some(address) = metadata::open_text(app, team, Some(sealed), Customer::EMAIL_FIELD).await? else {
         return Ok(None);
     };
-    let key = app.keys.key(sealed.value.key_id()).await?;
+    let key = match app.keys.key(sealed.value.key_id()).await {
+        Ok(key) => key,
+        // Forgotten just now.
+        Err(KeyRingError::Gone(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let delivery = id::derived(team, &["mail", &license.to_string(), &customer.id.to_string()]);
     let event_id = id::fresh();
     let context = SealContext { team, event_id, field: Delivery::TO_FIELD };

@@ -3,11 +3,10 @@
 use keyledger_events::event::license::{LicenseAmended, LicenseKeyReplaced};
 use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::sealed::SealContext;
-use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, id};
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{License, view};
 use uuid::Uuid;
 
-use super::change::fold;
 use super::check::check;
 use crate::admin::{AdminError, CONFLICTS_MAX, by, metadata};
 use crate::app::App;
@@ -34,11 +33,16 @@ pub async fn update(app: &App, actor: &str, team: TeamId, license_id: Uuid, upda
     let stream = StreamId::new(StreamKind::License, license_id);
     for _ in 0..CONFLICTS_MAX {
         let events = app.ledger.read_streams(team, &[stream]).await?;
-        let Some(license) = fold(&events)? else {
+        let (mut license, mut ends) = (None, Vec::new());
+        for recorded in &events {
+            license = License::evolve(license, recorded, &recorded.decode()?);
+            ends.extend(license.as_ref().and_then(License::expires_at));
+        }
+        let Some(license) = license else {
             return Err(AdminError::NotFound { what: "licence", id: license_id.to_string(), list: "license list" });
         };
-        check(app, team, &update.settings, Some(&license)).await?;
-        let events = decided(app, team, stream, &license, update).await?;
+        check(app, team, &update.settings, Some((&license, &ends))).await?;
+        let events = decided(app, team, stream, &license, update, &ends).await?;
         if events.is_empty() {
             return Ok(());
         }
@@ -46,9 +50,9 @@ pub async fn update(app: &App, actor: &str, team: TeamId, license_id: Uuid, upda
         request.events = events;
         match app.writer.append(request).await? {
             AppendOutcome::Appended { .. } => return Ok(()),
-            // Another licence got the key a moment ago: its event has the id that ours would have.
-            AppendOutcome::AlreadyApplied { .. } => return Err(taken()),
-            AppendOutcome::Conflict { .. } => {}
+            // Somebody gave the key away a moment ago: its event has the id that ours would have. Decided again, it is
+            // this licence's key already, or another one's.
+            AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => {}
         }
     }
     Err(AdminError::Contended)
@@ -60,9 +64,10 @@ async fn decided(
     stream: StreamId,
     license: &License,
     update: &Update,
+    ends: &[Timestamp],
 ) -> Result<Vec<NewEvent>, AdminError> {
     let now = app.clock.now();
-    let (mut amended, suspension) = changes(license, &update.settings)?;
+    let (mut amended, suspension) = changes(license, &update.settings, ends)?;
     let mut events = Vec::new();
     let event_id = id::fresh();
     let notes = metadata::open(app, team, license.amended.metadata.as_ref(), License::METADATA_FIELD).await?;

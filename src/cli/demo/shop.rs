@@ -7,8 +7,8 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::admin::idempotency::Maker;
-use crate::admin::products::Description;
 use crate::admin::integrations::{IntegrationChange, NewSecret};
+use crate::admin::products::Description;
 use crate::admin::{ACTOR_CLI, AdminError, integrations, products, teams};
 use crate::app::App;
 

@@ -3,7 +3,7 @@
 
 mod limits;
 mod respond;
-mod verification;
+pub(super) mod verification;
 mod well_known;
 
 use axum::Router;

@@ -12,10 +12,21 @@ use keyledger_projections::SeatKind;
 
 use super::respond::{Reply, respond};
 use crate::activity::{LoggedRequest, RequestKind, Seen};
+use crate::http::openapi::{Envelope, Shown, TeamPath, Verification, VerificationErrors};
 use crate::http::{Front, address, body};
 use crate::verification::answer;
 use crate::verification::{Asked, BadField, Caller, Code, Verified};
 
+#[utoipa::path(
+    post,
+    operation_id = "verifyLicense",
+    path = "/api/v1/client/teams/{teamId}/verification/verify",
+    tag = "Client programs",
+    summary = "Verify a licence key",
+    params(TeamPath),
+    request_body = Verification,
+    responses((status = 200, description = "Done", body = Envelope<Shown>), VerificationErrors)
+)]
 pub(super) async fn verify(
     State(front): State<Front>,
     Path(team): Path<String>,
@@ -26,6 +37,16 @@ pub(super) async fn verify(
     handle(RequestKind::Verify, &front, &team, peer, &headers, body).await
 }
 
+#[utoipa::path(
+    post,
+    operation_id = "licenseHeartbeat",
+    path = "/api/v1/client/teams/{teamId}/verification/heartbeat",
+    tag = "Client programs",
+    summary = "Verify a key from a device that is in use",
+    params(TeamPath),
+    request_body = Verification,
+    responses((status = 200, description = "Done", body = Envelope<Shown>), VerificationErrors)
+)]
 pub(super) async fn heartbeat(
     State(front): State<Front>,
     Path(team): Path<String>,

@@ -36,11 +36,20 @@ impl FromRequestParts<Front> for Access {
         // What memory does not know may be in the ledger: a key is refused only after catching up with it.
         let known = front.app.directory.team(team_id).await.map_err(|error| ApiError::internal(&error))?;
         let opens = |team: &Arc<Team>| find(&team.config.api_keys, &hash, now).map(|key| (key.key_id, key.scope));
-        let (team, (key_id, scope)) = match known.and_then(|team| Some((team.clone(), opens(&team)?))) {
+        let mut found = known.and_then(|team| Some((team.clone(), opens(&team)?)));
+        if let Some((team, _)) = &found {
+            // The key may have been revoked by another process a moment ago.
+            let current = front.app.directory.is_team_current(team).await;
+            if !current.map_err(|error| ApiError::internal(&error))? {
+                found = None;
+            }
+        }
+        let (team, (key_id, scope)) = match found {
             Some(found) => found,
             None => {
                 let fresh = front.app.fresh_team(team_id).await.map_err(|error| ApiError::internal(&error))?;
-                let refused = || ApiError::unauthorized("this key opens nothing here: it is unknown, expired or revoked");
+                let refused =
+                    || ApiError::unauthorized("this key opens nothing here: it is unknown, expired or revoked");
                 let team = fresh.ok_or_else(refused)?;
                 let key = opens(&team).ok_or_else(refused)?;
                 (team, key)

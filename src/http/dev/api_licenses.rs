@@ -6,14 +6,25 @@ use keyledger_projections::License;
 use serde_json::json;
 
 use super::access::Access;
-use super::license_data::whole;
+use super::license_data::{WholeLicense, whole};
 use super::licenses::revoke;
 use crate::admin::licenses;
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{Deleted, Envelope, Errors, LicenseKeyPath};
 use crate::keys;
 use crate::verification::asked::is_license_key;
 
+#[utoipa::path(
+    get,
+    operation_id = "getLicenseByKey",
+    path = "/api/v1/dev/teams/{teamId}/licenses/{licenseKey}",
+    tag = "Licences",
+    summary = "Show the licence of a key",
+    params(LicenseKeyPath),
+    responses((status = 200, description = "Done", body = Envelope<WholeLicense>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn show_by_key(
     access: Access,
     State(front): State<Front>,
@@ -23,6 +34,16 @@ pub(super) async fn show_by_key(
     Reply::ok("License found", &whole(&front.app, &access, &license).await?)
 }
 
+#[utoipa::path(
+    delete,
+    operation_id = "deleteLicenseByKey",
+    path = "/api/v1/dev/teams/{teamId}/licenses/{licenseKey}",
+    tag = "Licences",
+    summary = "Revoke the licence of a key",
+    params(LicenseKeyPath),
+    responses((status = 200, description = "Done", body = Envelope<Deleted>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn remove_by_key(
     access: Access,
     State(front): State<Front>,

@@ -12,10 +12,13 @@ use super::access::{self, Access};
 use super::license_body::{Note, notes};
 use super::page::ListQuery;
 use super::read;
-use crate::admin::customers::{self, Address, Profile};
+use crate::admin::customers::{self, Address, CustomerJson, Profile};
 use crate::admin::idempotency::Maker;
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{
+    CustomerPage, CustomerPath, Deleted, Envelope, Errors, IdempotencyHeader, ListParams, SearchParams, TeamPath,
+};
 
 /// Who a customer is, as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
@@ -32,7 +35,6 @@ pub(super) struct CustomerBody {
     #[schema(min_length = 1, max_length = 255)]
     username: Option<String>,
     #[serde(default)]
-    #[schema(value_type = Option<Object>)]
     address: Option<Address>,
     #[serde(default)]
     #[schema(max_items = 20)]
@@ -46,6 +48,16 @@ impl From<CustomerBody> for Profile {
     }
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "listCustomers",
+    path = "/api/v1/dev/teams/{teamId}/customers",
+    tag = "Customers",
+    summary = "List customers",
+    params(TeamPath, ListParams, SearchParams),
+    responses((status = 200, description = "Done", body = Envelope<CustomerPage>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
     let query = ListQuery::read(&uri)?;
     let page = query.numbered()?;
@@ -64,6 +76,17 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     Reply::ok("Customers found", &json!({ "customers": shown, "hasNextPage": more }))
 }
 
+#[utoipa::path(
+    post,
+    operation_id = "createCustomer",
+    path = "/api/v1/dev/teams/{teamId}/customers",
+    tag = "Customers",
+    summary = "Make a customer",
+    params(TeamPath, IdempotencyHeader),
+    request_body = CustomerBody,
+    responses((status = 201, description = "Done", body = Envelope<CustomerJson>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn create(
     access: Access,
     State(front): State<Front>,
@@ -79,6 +102,16 @@ pub(super) async fn create(
     Reply::created("Customer created", &customers::describe(app, team, &customer).await?)
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "getCustomerById",
+    path = "/api/v1/dev/teams/{teamId}/customers/{customerId}",
+    tag = "Customers",
+    summary = "Show a customer",
+    params(CustomerPath),
+    responses((status = 200, description = "Done", body = Envelope<CustomerJson>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn show(
     access: Access,
     State(front): State<Front>,
@@ -88,6 +121,17 @@ pub(super) async fn show(
     Reply::ok("Customer found", &customers::describe(&front.app, access.team_id, &customer).await?)
 }
 
+#[utoipa::path(
+    put,
+    operation_id = "updateCustomer",
+    path = "/api/v1/dev/teams/{teamId}/customers/{customerId}",
+    tag = "Customers",
+    summary = "Say anew who a customer is",
+    params(CustomerPath),
+    request_body = CustomerBody,
+    responses((status = 200, description = "Done", body = Envelope<CustomerJson>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn update(
     access: Access,
     State(front): State<Front>,
@@ -102,6 +146,16 @@ pub(super) async fn update(
     Reply::ok("Customer updated", &customers::describe(app, team, &customer).await?)
 }
 
+#[utoipa::path(
+    delete,
+    operation_id = "deleteCustomer",
+    path = "/api/v1/dev/teams/{teamId}/customers/{customerId}",
+    tag = "Customers",
+    summary = "Take a customer off the list",
+    params(CustomerPath),
+    responses((status = 200, description = "Done", body = Envelope<Deleted>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn remove(
     access: Access,
     State(front): State<Front>,

@@ -17,7 +17,18 @@ use crate::admin::AdminError;
 use crate::admin::seats::{self, SeatJson, SeatStatus};
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{Envelope, Errors, Forgotten, LicensePath, SeatListParams, SeatPage, SeatPath};
 
+#[utoipa::path(
+    get,
+    operation_id = "listLicenseHwids",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}/hwid",
+    tag = "Licences",
+    summary = "List the devices of a licence",
+    params(LicensePath, SeatListParams),
+    responses((status = 200, description = "Done", body = Envelope<SeatPage>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn hwids(
     access: Access,
     State(front): State<Front>,
@@ -28,6 +39,16 @@ pub(super) async fn hwids(
     Reply::ok("Hardware identifiers retrieved successfully", &page)
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "listLicenseIpAddresses",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}/ip-address",
+    tag = "Licences",
+    summary = "List the addresses of a licence",
+    params(LicensePath, SeatListParams),
+    responses((status = 200, description = "Done", body = Envelope<SeatPage>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn addresses(
     access: Access,
     State(front): State<Front>,
@@ -96,6 +117,17 @@ pub(super) struct UpdateSeat {
     forgotten: bool,
 }
 
+#[utoipa::path(
+    patch,
+    operation_id = "updateHwidStatus",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}/hwid/{seatId}",
+    tag = "Licences",
+    summary = "Forget or remember a device",
+    params(SeatPath),
+    request_body = UpdateSeat,
+    responses((status = 200, description = "Done", body = Envelope<Forgotten>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn update_hwid(
     access: Access,
     State(front): State<Front>,
@@ -110,6 +142,17 @@ pub(super) async fn update_hwid(
     Reply::ok(details, &json!({ "hwidId": id, "forgotten": forgotten }))
 }
 
+#[utoipa::path(
+    patch,
+    operation_id = "updateIpAddressStatus",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}/ip-address/{seatId}",
+    tag = "Licences",
+    summary = "Forget or remember an address",
+    params(SeatPath),
+    request_body = UpdateSeat,
+    responses((status = 200, description = "Done", body = Envelope<Forgotten>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn update_address(
     access: Access,
     State(front): State<Front>,

@@ -139,9 +139,8 @@ fn expiration(
     date: Option<Timestamp>,
     days: Option<u32>,
 ) -> Result<Expiration, ApiError> {
-    let required = |field: &str, kind: &str| {
-        ApiError::bad_request(format!("{field}: is required when expirationType is {kind}"))
-    };
+    let required =
+        |field: &str, kind: &str| ApiError::bad_request(format!("{field}: is required when expirationType is {kind}"));
     match kind {
         ExpirationType::Never => Ok(Expiration::Never),
         ExpirationType::Date => Ok(Expiration::Date(date.ok_or_else(|| required("expirationDate", "DATE"))?)),

@@ -8,6 +8,7 @@ use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::{License, LicenseStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::access::Access;
@@ -19,39 +20,55 @@ use crate::app::App;
 use crate::verification::answer::ExpirationFields;
 
 /// A licence.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct LicenseData {
+pub(in crate::http) struct LicenseData {
     id: Uuid,
+    /// Null when the key that opens it is gone.
     license_key: Option<String>,
     ip_limit: Option<u32>,
     hwid_limit: Option<u32>,
+    /// NEVER, DATE or DURATION. A subscription's end is a date that moves.
     expiration_type: &'static str,
+    #[schema(value_type = Option<String>)]
     expiration_start: Option<ExpirationStart>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     expiration_date: Option<Timestamp>,
     expiration_days: Option<u32>,
     suspended: bool,
+    #[schema(value_type = Vec<super::license_body::Note>)]
     metadata: Vec<MetadataEntry>,
+    #[schema(value_type = Uuid)]
     team_id: TeamId,
     created_by_user_id: Option<Uuid>,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
     last_active_at: Option<Timestamp>,
     // Ours.
+    /// REVOKED, SUSPENDED, EXPIRED, EXPIRING, UPCOMING, INACTIVE or ACTIVE.
+    #[schema(value_type = String)]
     status: LicenseStatus,
     revoked: bool,
     product_ids: Vec<Uuid>,
     customer_ids: Vec<Uuid>,
+    /// stripe, polymart or manual.
+    #[schema(value_type = String)]
     provider: Origin,
     livemode: Option<bool>,
     references: BTreeMap<String, String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     paid_until: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     activated_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
 }
 
 /// A licence with whom it belongs to and what it opens.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct WholeLicense {
     #[serde(flatten)]
     license: LicenseData,

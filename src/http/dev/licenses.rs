@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::license_body::{CreateLicense, UpdateLicense, notes};
-use super::license_data::{data, whole};
+use super::license_data::{WholeLicense, data, whole};
 use super::page::ListQuery;
 use super::read;
 use crate::admin::idempotency::Maker;
@@ -18,9 +18,22 @@ use crate::admin::licenses::{self, NewLicense, Update};
 use crate::app::App;
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{
+    Deleted, Envelope, Errors, IdempotencyHeader, LicenseFilterParams, LicensePage, LicensePath, ListParams, TeamPath,
+};
 use crate::licensing::commands::Command;
 use crate::verification::asked::is_license_key;
 
+#[utoipa::path(
+    get,
+    operation_id = "listLicenses",
+    path = "/api/v1/dev/teams/{teamId}/licenses",
+    tag = "Licences",
+    summary = "List licences",
+    params(TeamPath, ListParams, LicenseFilterParams),
+    responses((status = 200, description = "Done", body = Envelope<LicensePage>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
     let query = ListQuery::read(&uri)?;
     let (product_ids, customer_ids) = (query.ids("productIds")?, query.ids("customerIds")?);
@@ -40,6 +53,17 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     Reply::ok("Licenses retrieved successfully", &page)
 }
 
+#[utoipa::path(
+    post,
+    operation_id = "createLicense",
+    path = "/api/v1/dev/teams/{teamId}/licenses",
+    tag = "Licences",
+    summary = "Make a licence",
+    params(TeamPath, IdempotencyHeader),
+    request_body = CreateLicense,
+    responses((status = 200, description = "Done", body = Envelope<WholeLicense>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn create(
     access: Access,
     State(front): State<Front>,
@@ -61,6 +85,16 @@ pub(super) async fn by_id(app: &App, team: TeamId, id: Uuid) -> Result<License, 
     Ok(licenses::find(app, Some(team), &id.to_string()).await?.1)
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "getLicenseById",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}",
+    tag = "Licences",
+    summary = "Show a licence",
+    params(LicensePath),
+    responses((status = 200, description = "Done", body = Envelope<WholeLicense>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn show(
     access: Access,
     State(front): State<Front>,
@@ -70,6 +104,17 @@ pub(super) async fn show(
     Reply::ok("License found", &whole(&front.app, &access, &license).await?)
 }
 
+#[utoipa::path(
+    put,
+    operation_id = "updateLicense",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}",
+    tag = "Licences",
+    summary = "Set a licence as a whole",
+    params(LicensePath),
+    request_body = UpdateLicense,
+    responses((status = 200, description = "Done", body = Envelope<WholeLicense>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn update(
     access: Access,
     State(front): State<Front>,
@@ -88,6 +133,16 @@ pub(super) async fn update(
     Reply::ok("License updated successfully", &whole(&front.app, &access, &license).await?)
 }
 
+#[utoipa::path(
+    delete,
+    operation_id = "deleteLicenseById",
+    path = "/api/v1/dev/teams/{teamId}/licenses/id/{licenseId}",
+    tag = "Licences",
+    summary = "Revoke a licence; its history stays",
+    params(LicensePath),
+    responses((status = 200, description = "Done", body = Envelope<Deleted>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn remove(
     access: Access,
     State(front): State<Front>,

@@ -2,18 +2,17 @@
 //! written for it work with nothing but the address and the key changed; what is ours comes on top.
 
 mod access;
-mod api_licenses;
-mod customers;
-mod identifiers;
+pub(super) mod api_licenses;
+pub(super) mod customers;
+pub(super) mod identifiers;
 mod license_body;
-mod license_data;
-mod licenses;
-pub(super) mod openapi;
+pub(super) mod license_data;
+pub(super) mod licenses;
 mod page;
-mod products;
+pub(super) mod products;
 mod read;
-mod requests;
-mod statistics;
+pub(super) mod requests;
+pub(super) mod statistics;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};

@@ -19,17 +19,24 @@ use crate::admin::idempotency::Maker;
 use crate::admin::products::{self, Description};
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{
+    Deleted, Envelope, Errors, IdempotencyHeader, ListParams, ProductPage, ProductPath, TeamPath,
+};
 
 /// A product as programs read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ProductData {
+pub(in crate::http) struct ProductData {
     id: Uuid,
     name: String,
     url: Option<String>,
+    #[schema(value_type = Vec<Note>)]
     metadata: Vec<MetadataEntry>,
+    #[schema(value_type = Uuid)]
     team_id: TeamId,
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
 }
 
@@ -68,6 +75,16 @@ impl From<ProductBody> for Description {
     }
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "listProducts",
+    path = "/api/v1/dev/teams/{teamId}/products",
+    tag = "Products",
+    summary = "List products",
+    params(TeamPath, ListParams),
+    responses((status = 200, description = "Done", body = Envelope<ProductPage>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
     let query = ListQuery::read(&uri)?;
     query.numbered()?;
@@ -82,9 +99,23 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     let skipped = usize::try_from(query.skipped()).unwrap_or(usize::MAX);
     let mut rows: Vec<_> = all.iter().skip(skipped).map(|product| ProductData::of(access.team_id, product)).collect();
     let more = query.cut(&mut rows);
-    Reply::ok("Products retrieved successfully", &json!({ "products": rows, "hasNextPage": more, "totalResults": total }))
+    Reply::ok(
+        "Products retrieved successfully",
+        &json!({ "products": rows, "hasNextPage": more, "totalResults": total }),
+    )
 }
 
+#[utoipa::path(
+    post,
+    operation_id = "createProduct",
+    path = "/api/v1/dev/teams/{teamId}/products",
+    tag = "Products",
+    summary = "Make a product",
+    params(TeamPath, IdempotencyHeader),
+    request_body = ProductBody,
+    responses((status = 201, description = "Done", body = Envelope<ProductData>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn create(
     access: Access,
     State(front): State<Front>,
@@ -99,6 +130,16 @@ pub(super) async fn create(
     Reply::created("Product created successfully", &ProductData::of(access.team_id, &product))
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "getProductById",
+    path = "/api/v1/dev/teams/{teamId}/products/{productId}",
+    tag = "Products",
+    summary = "Show a product",
+    params(ProductPath),
+    responses((status = 200, description = "Done", body = Envelope<ProductData>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn show(
     access: Access,
     State(front): State<Front>,
@@ -108,6 +149,17 @@ pub(super) async fn show(
     Reply::ok("Product found", &ProductData::of(access.team_id, &product))
 }
 
+#[utoipa::path(
+    put,
+    operation_id = "updateProduct",
+    path = "/api/v1/dev/teams/{teamId}/products/{productId}",
+    tag = "Products",
+    summary = "Say anew what a product is",
+    params(ProductPath),
+    request_body = ProductBody,
+    responses((status = 200, description = "Done", body = Envelope<ProductData>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn update(
     access: Access,
     State(front): State<Front>,
@@ -121,6 +173,16 @@ pub(super) async fn update(
     Reply::ok("Product updated successfully", &ProductData::of(access.team_id, &product))
 }
 
+#[utoipa::path(
+    delete,
+    operation_id = "deleteProduct",
+    path = "/api/v1/dev/teams/{teamId}/products/{productId}",
+    tag = "Products",
+    summary = "Take a product off the shelf",
+    params(ProductPath),
+    responses((status = 200, description = "Done", body = Envelope<Deleted>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn remove(
     access: Access,
     State(front): State<Front>,

@@ -19,8 +19,19 @@ use crate::activity::{RequestFilter, RequestKind};
 use crate::admin::verifications;
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{Envelope, Errors, Explained, RequestPage, RequestParams, TeamPath};
 use crate::verification::explain::Question;
 
+#[utoipa::path(
+    get,
+    operation_id = "listRequests",
+    path = "/api/v1/dev/teams/{teamId}/requests",
+    tag = "Verifications",
+    summary = "List what was asked and answered, newest first",
+    params(TeamPath, RequestParams),
+    responses((status = 200, description = "Done", body = Envelope<RequestPage>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
     let query = ListQuery::read(&uri)?;
     let text = |name: &str| query.get(name).map(str::to_owned);
@@ -71,6 +82,17 @@ pub(super) struct ExplainBody {
     country: Option<String>,
 }
 
+#[utoipa::path(
+    post,
+    operation_id = "explainVerification",
+    path = "/api/v1/dev/teams/{teamId}/verification/explain",
+    tag = "Verifications",
+    summary = "Say what a verification would be answered, and why",
+    params(TeamPath),
+    request_body = ExplainBody,
+    responses((status = 200, description = "Done", body = Envelope<Explained>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn explain(access: Access, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
     let (asked, _) = read::json::<ExplainBody>(body).await?;
     let question = Question {

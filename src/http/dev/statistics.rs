@@ -13,6 +13,7 @@ use crate::admin::AdminError;
 use crate::app::App;
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::openapi::{Envelope, Errors, Figures, TeamPath};
 
 /// How long figures are shown again: counting a million licences takes a moment.
 const CACHED_FOR: Duration = Duration::from_secs(60);
@@ -33,6 +34,16 @@ impl Default for StatisticsCache {
     }
 }
 
+#[utoipa::path(
+    get,
+    operation_id = "getTeamStatistics",
+    path = "/api/v1/dev/teams/{teamId}/statistics",
+    tag = "Verifications",
+    summary = "Figures about licences and requests",
+    params(TeamPath),
+    responses((status = 200, description = "Done", body = Envelope<Figures>), Errors),
+    security(("bearer" = []))
+)]
 pub(super) async fn show(access: Access, State(front): State<Front>) -> Result<Reply, ApiError> {
     let figures = match front.statistics.0.get(&access.team_id) {
         Some(figures) => figures,

@@ -1,0 +1,104 @@
+//! The description of the HTTP API, generated from the code, and a page to read it.
+
+mod page;
+mod schema;
+
+use std::sync::OnceLock;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{client, dev};
+
+pub(super) use page::page;
+pub(super) use schema::*;
+
+/// The whole description.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "keyledger",
+        description = "Licences for sellers and their programs. The routes under /api/v1/client and /api/v1/dev, and \
+            their fields, are Lukittu's; fields of our own come on top."
+    ),
+    paths(
+        client::verification::verify,
+        client::verification::heartbeat,
+        dev::licenses::list,
+        dev::licenses::create,
+        dev::licenses::show,
+        dev::licenses::update,
+        dev::licenses::remove,
+        dev::api_licenses::show_by_key,
+        dev::api_licenses::remove_by_key,
+        dev::identifiers::hwids,
+        dev::identifiers::update_hwid,
+        dev::identifiers::addresses,
+        dev::identifiers::update_address,
+        dev::customers::list,
+        dev::customers::create,
+        dev::customers::show,
+        dev::customers::update,
+        dev::customers::remove,
+        dev::products::list,
+        dev::products::create,
+        dev::products::show,
+        dev::products::update,
+        dev::products::remove,
+        dev::statistics::show,
+        dev::requests::list,
+        dev::requests::explain,
+    ),
+    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
+    modifiers(&Bearer),
+    tags(
+        (name = "Client programs", description = "Programs ask whether a key may be used."),
+        (name = "Licences", description = "A seller's own programs make and change licences."),
+        (name = "Customers", description = "Who holds licences."),
+        (name = "Products", description = "What licences are for."),
+        (name = "Verifications", description = "What was asked, and why it was answered so."),
+    )
+)]
+struct Description;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("An API key: kl_…")).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The description of this build.
+pub fn document() -> &'static utoipa::openapi::OpenApi {
+    static DOCUMENT: OnceLock<utoipa::openapi::OpenApi> = OnceLock::new();
+    DOCUMENT.get_or_init(Description::openapi)
+}
+
+/// `GET /api/openapi.json`
+pub(super) async fn json() -> Response {
+    Json(document()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs are generated from the committed description: a change of it is seen in review.
+    #[test]
+    fn the_committed_description_is_this_one() -> Result<(), Box<dyn std::error::Error>> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+        let generated = document().to_pretty_json()? + "\n";
+        if std::env::var_os("KEYLEDGER_BLESS").is_some() {
+            std::fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+            std::fs::write(&path, &generated)?;
+        }
+        let committed = std::fs::read_to_string(&path)?;
+        assert_eq!(committed, generated, "KEYLEDGER_BLESS=1 writes docs/openapi.json");
+        Ok(())
+    }
+}
