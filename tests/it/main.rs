@@ -1,6 +1,7 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
 mod cli;
+mod clients;
 mod crash;
 mod dev_access;
 mod dev_catalogue;
@@ -8,6 +9,7 @@ mod dev_licenses;
 mod inbox;
 mod localstripe;
 mod mails;
+mod openapi;
 mod peers;
 mod polymart_placeholder;
 mod polymart_purchases;

@@ -12,7 +12,7 @@ use keyledger_projections::SeatKind;
 
 use super::respond::{Reply, respond};
 use crate::activity::{LoggedRequest, RequestKind, Seen};
-use crate::http::openapi::{Envelope, Shown, TeamPath, Verification, VerificationErrors};
+use crate::http::openapi::{TeamPath, Verification, VerificationAnswer, VerificationErrors};
 use crate::http::{Front, address, body};
 use crate::verification::answer;
 use crate::verification::{Asked, BadField, Caller, Code, Verified};
@@ -25,7 +25,7 @@ use crate::verification::{Asked, BadField, Caller, Code, Verified};
     summary = "Verify a licence key",
     params(TeamPath),
     request_body = Verification,
-    responses((status = 200, description = "Done", body = Envelope<Shown>), VerificationErrors)
+    responses((status = 200, description = "Done", body = VerificationAnswer), VerificationErrors)
 )]
 pub(super) async fn verify(
     State(front): State<Front>,
@@ -45,7 +45,7 @@ pub(super) async fn verify(
     summary = "Verify a key from a device that is in use",
     params(TeamPath),
     request_body = Verification,
-    responses((status = 200, description = "Done", body = Envelope<Shown>), VerificationErrors)
+    responses((status = 200, description = "Done", body = VerificationAnswer), VerificationErrors)
 )]
 pub(super) async fn heartbeat(
     State(front): State<Front>,

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::access::{self, Access};
 use super::license_body::{Note, notes};
+use super::object::Object;
 use super::page::ListQuery;
 use super::read;
 use crate::admin::customers::{self, Address, CustomerJson, Profile};
@@ -35,15 +36,17 @@ pub(super) struct CustomerBody {
     #[schema(min_length = 1, max_length = 255)]
     username: Option<String>,
     #[serde(default)]
-    address: Option<Address>,
+    #[schema(value_type = Option<Address>)]
+    address: Option<Object<Address>>,
     #[serde(default)]
-    #[schema(max_items = 20)]
-    metadata: Vec<Note>,
+    #[schema(max_items = 20, value_type = Vec<Note>)]
+    metadata: Vec<Object<Note>>,
 }
 
 impl From<CustomerBody> for Profile {
     fn from(body: CustomerBody) -> Self {
         let CustomerBody { email, full_name, username, address, metadata } = body;
+        let address = address.map(|Object(address)| address);
         Self { email, full_name, username, address, metadata: notes(metadata) }
     }
 }

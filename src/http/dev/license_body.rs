@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::object::Object;
 use crate::http::envelope::ApiError;
 use crate::licensing::settings::Settings;
 
@@ -60,8 +61,8 @@ impl From<Note> for MetadataEntry {
 }
 
 /// Notes as they are kept.
-pub(super) fn notes(notes: Vec<Note>) -> Vec<MetadataEntry> {
-    notes.into_iter().map(MetadataEntry::from).collect()
+pub(super) fn notes(notes: Vec<Object<Note>>) -> Vec<MetadataEntry> {
+    notes.into_iter().map(|Object(note)| note.into()).collect()
 }
 
 /// A licence to make.
@@ -97,8 +98,8 @@ pub(super) struct CreateLicense {
     #[serde(default)]
     pub(super) send_email_delivery: bool,
     #[serde(default)]
-    #[schema(max_items = 20)]
-    pub(super) metadata: Vec<Note>,
+    #[schema(max_items = 20, value_type = Vec<Note>)]
+    pub(super) metadata: Vec<Object<Note>>,
 }
 
 /// What a licence is to be, as a whole.
@@ -128,8 +129,8 @@ pub(super) struct UpdateLicense {
     #[schema(minimum = 1)]
     hwid_limit: Option<u32>,
     suspended: bool,
-    #[schema(max_items = 20)]
-    pub(super) metadata: Vec<Note>,
+    #[schema(max_items = 20, value_type = Vec<Note>)]
+    pub(super) metadata: Vec<Object<Note>>,
 }
 
 /// When a licence ends, from the fields that say so.

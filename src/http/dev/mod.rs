@@ -8,6 +8,7 @@ pub(super) mod identifiers;
 mod license_body;
 pub(super) mod license_data;
 pub(super) mod licenses;
+mod object;
 mod page;
 pub(super) mod products;
 mod read;

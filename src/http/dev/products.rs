@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::license_body::{Note, notes};
+use super::object::Object;
 use super::page::ListQuery;
 use super::read;
 use crate::admin::idempotency::Maker;
@@ -62,11 +63,11 @@ pub(super) struct ProductBody {
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     #[serde(default)]
-    #[schema(format = "uri", max_length = 2000)]
+    #[schema(max_length = 2000)]
     url: Option<String>,
     #[serde(default)]
-    #[schema(max_items = 20)]
-    metadata: Vec<Note>,
+    #[schema(max_items = 20, value_type = Vec<Note>)]
+    metadata: Vec<Object<Note>>,
 }
 
 impl From<ProductBody> for Description {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use serde::de::DeserializeOwned;
 
+use super::object::Object;
 use crate::admin::idempotency::Idempotency;
 use crate::http::body;
 use crate::http::envelope::ApiError;
@@ -15,7 +16,7 @@ const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<(T, Vec<u8>), ApiError> {
     let bytes = body::read(body).await?;
     let mut reader = serde_json::Deserializer::from_slice(&bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, reason) = (error.path().to_string(), error.inner().to_string());
         ApiError::bad_request(if path == "." { format!("the body: {reason}") } else { format!("{path}: {reason}") })
     })?;

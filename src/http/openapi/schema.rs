@@ -35,6 +35,14 @@ pub(in crate::http) struct Outcome {
     challenge_response: Option<String>,
 }
 
+/// The answer to an accepted verification.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct VerificationAnswer {
+    /// Null when the team's settings allow nothing to be shown.
+    data: Option<Shown>,
+    result: Outcome,
+}
+
 /// An error in its envelope.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct ErrorAnswer {
@@ -391,7 +399,10 @@ pub(in crate::http) struct Verification {
 /// What the team's settings allow an accepted verification to show.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Shown {
+    #[schema(nullable = false)]
     license: Option<BTreeMap<String, serde_json::Value>>,
+    #[schema(nullable = false)]
     customers: Option<Vec<BTreeMap<String, serde_json::Value>>>,
+    #[schema(nullable = false)]
     products: Option<Vec<BTreeMap<String, serde_json::Value>>>,
 }
