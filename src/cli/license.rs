@@ -4,6 +4,7 @@ mod explain;
 mod seats;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use clap::{Args, Subcommand};
 use keyledger_events::{TeamId, Timestamp};
@@ -162,10 +163,11 @@ struct LastUsed(HashMap<TeamId, HashMap<Uuid, Timestamp>>);
 
 impl LastUsed {
     async fn of(&mut self, app: &App, team: TeamId, id: Uuid) -> anyhow::Result<Option<Timestamp>> {
-        if !self.0.contains_key(&team) {
-            self.0.insert(team, app.activity.last_used(team, None).await?);
-        }
-        Ok(self.0.get(&team).and_then(|of_team| of_team.get(&id)).copied())
+        let of_team = match self.0.entry(team) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(app.activity.last_used(team, None).await?),
+        };
+        Ok(of_team.get(&id).copied())
     }
 }
 

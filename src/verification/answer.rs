@@ -121,8 +121,9 @@ async fn of_customers(
     license: &License,
     fields: &ReturnedFields,
 ) -> Result<Vec<Map<String, Value>>, AnswerError> {
-    let wanted = fields.customer_email || fields.customer_full_name || fields.customer_username;
-    if !(wanted || !fields.customer_metadata_keys.is_empty()) || license.customer_ids().is_empty() {
+    let texts = fields.customer_email || fields.customer_full_name || fields.customer_username;
+    let wanted = texts || !fields.customer_metadata_keys.is_empty();
+    if !wanted || license.customer_ids().is_empty() {
         return Ok(Vec::new());
     }
     let customers = app.views.team(team.config.id).customers(license.customer_ids()).await?;
