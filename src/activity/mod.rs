@@ -154,11 +154,17 @@ impl Activity {
         statistics::read(&self.database, team, now).await
     }
 
-    /// Writes down what is pending. What cannot be written stays pending.
+    /// Writes down what is pending. What cannot be written stays pending. A caller that stops waiting does not stop the
+    /// writing: what is under way would be lost.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn flush(&self) -> Result<(), ActivityError> {
+        let writing = tokio::spawn(self.clone().write());
+        writing.await.unwrap_or(Err(ActivityError::Database(sqlx::Error::WorkerCrashed)))
+    }
+
+    async fn write(self) -> Result<(), ActivityError> {
         let _one_writes = self.writing.lock().await;
         let taken = std::mem::take(&mut *self.pending());
         if taken.is_empty() {

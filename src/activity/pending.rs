@@ -55,10 +55,10 @@ impl Pending {
         match self.seats.entry((team, license_id, kind, seat_id)) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
-                known.last_seen = known.last_seen.max(at);
-                if country.is_some() {
+                if country.is_some() && at >= known.last_seen {
                     known.country = country;
                 }
+                known.last_seen = known.last_seen.max(at);
             }
             Entry::Vacant(free) => {
                 free.insert(LastSeen { seat_id, identifier, country, first_seen: at, last_seen: at });
@@ -84,7 +84,12 @@ impl Pending {
     pub(super) fn put_back(&mut self, taken: Self) -> u64 {
         for ((team, license_id, kind, seat_id), old) in taken.seats {
             match self.seats.entry((team, license_id, kind, seat_id)) {
-                Entry::Occupied(mut newer) => newer.get_mut().first_seen = old.first_seen,
+                Entry::Occupied(mut newer) => {
+                    let newer = newer.get_mut();
+                    newer.first_seen = newer.first_seen.min(old.first_seen);
+                    newer.last_seen = newer.last_seen.max(old.last_seen);
+                    newer.country = newer.country.take().or(old.country);
+                }
                 Entry::Vacant(free) => drop(free.insert(old)),
             }
         }
@@ -111,7 +116,10 @@ impl Pending {
         for key in self.seats.keys().filter(of_license) {
             let Some(newer) = self.seats.get(key) else { continue };
             let seat = all.entry(newer.seat_id).or_insert_with(|| newer.clone());
-            seat.last_seen = seat.last_seen.max(newer.last_seen);
+            if newer.last_seen >= seat.last_seen {
+                seat.last_seen = newer.last_seen;
+                seat.country = newer.country.clone().or(seat.country.take());
+            }
         }
         let mut all: Vec<_> = all.into_values().collect();
         all.sort_by_key(|seat| std::cmp::Reverse((seat.last_seen, seat.seat_id)));

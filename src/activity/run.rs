@@ -21,17 +21,30 @@ const DAY_US: i64 = 86_400 * 1_000_000;
 
 impl Activity {
     /// Writes and purges until told to stop. What is noted after that is for the caller to write.
-    pub async fn run(self, clock: SharedClock, retention_days: u32, mut stopping: Stopping) {
-        let (mut flushed, mut purged) = (Instant::now(), None::<Instant>);
-        let mut failing = false;
-        while tokio::time::timeout(LOOK_INTERVAL, stopping.requested()).await.is_err() {
-            if purged.is_none_or(|at| at.elapsed() >= PURGE_INTERVAL) {
-                purged = Some(Instant::now());
-                if let Err(error) = self.purge(horizon(clock.now(), retention_days)).await {
+    pub async fn run(self, clock: SharedClock, retention_days: u32, stopping: Stopping) {
+        tokio::join!(self.purge_hourly(clock, retention_days, stopping.clone()), self.flush_often(stopping));
+    }
+
+    async fn purge_hourly(&self, clock: SharedClock, retention_days: u32, mut stopping: Stopping) {
+        loop {
+            let purging = self.purge(horizon(clock.now(), retention_days));
+            tokio::select! {
+                purged = purging => if let Err(error) = purged {
                     tracing::warn!(%error, "the requests log could not be purged; this is tried again in an hour");
-                }
+                },
+                () = stopping.requested() => return,
             }
-            if flushed.elapsed() < FLUSH_INTERVAL && self.pending().log.len() < LOG_ENTRIES_SOON {
+            if tokio::time::timeout(PURGE_INTERVAL, stopping.requested()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    async fn flush_often(&self, mut stopping: Stopping) {
+        let (mut flushed, mut failing) = (Instant::now(), false);
+        while tokio::time::timeout(LOOK_INTERVAL, stopping.requested()).await.is_err() {
+            let soon = !failing && self.pending().log.len() >= LOG_ENTRIES_SOON;
+            if flushed.elapsed() < FLUSH_INTERVAL && !soon {
                 continue;
             }
             flushed = Instant::now();

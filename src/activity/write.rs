@@ -39,8 +39,11 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
         // Several processes write what they saw, in no order: the latest time stands.
         let sql = format!(
             "INSERT INTO {} AS old (team, license_id, kind, seat_id, identifier, country, first_seen, last_seen) \
-             VALUES {} ON CONFLICT (team, license_id, kind, seat_id) DO UPDATE SET \
-             country = COALESCE(excluded.country, old.country), last_seen = \
+             VALUES {} ON CONFLICT (team, license_id, kind, seat_id) DO UPDATE SET country = \
+             CASE WHEN excluded.last_seen >= old.last_seen THEN COALESCE(excluded.country, old.country) \
+             ELSE old.country END, first_seen = \
+             CASE WHEN excluded.first_seen < old.first_seen THEN excluded.first_seen ELSE old.first_seen END, \
+             last_seen = \
              CASE WHEN excluded.last_seen > old.last_seen THEN excluded.last_seen ELSE old.last_seen END",
             table(database, "seen"),
             tuples(rows.len(), 8)

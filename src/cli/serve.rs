@@ -50,7 +50,13 @@ pub(super) struct EdgeArgs {
     #[arg(long, value_name = "NAME", env = "KEYLEDGER_COUNTRY_HEADER")]
     country_header: Option<String>,
     /// Days that the log of verification requests is kept.
-    #[arg(long, value_name = "DAYS", env = "KEYLEDGER_REQUESTS_RETENTION_DAYS", default_value_t = RETENTION_DAYS)]
+    #[arg(
+        long,
+        value_name = "DAYS",
+        env = "KEYLEDGER_REQUESTS_RETENTION_DAYS",
+        default_value_t = RETENTION_DAYS,
+        value_parser = clap::value_parser!(u32).range(1..=3_650)
+    )]
     requests_retention_days: u32,
 }
 

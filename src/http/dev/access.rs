@@ -103,3 +103,25 @@ fn allowed(scope: ApiKeyScope, method: &Method) -> Result<(), ApiError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expired_or_revoked_key_opens_nothing() {
+        let at = |second| Timestamp::from_second(second).unwrap_or_default();
+        let key = |expires_at, revoked| ApiKey {
+            key_id: Uuid::nil(),
+            scope: ApiKeyScope::Developer,
+            sha256: "aa".to_owned(),
+            expires_at,
+            created_at: at(0),
+            revoked,
+        };
+        let opens = |key: ApiKey, hash| find(&[key], hash, at(100)).is_some();
+        assert!(opens(key(None, false), "aa") && opens(key(Some(at(101)), false), "aa"));
+        assert!(!opens(key(Some(at(100)), false), "aa") && !opens(key(None, true), "aa"));
+        assert!(!opens(key(None, false), "ab") && !opens(key(None, false), ""));
+    }
+}
