@@ -198,7 +198,7 @@ pub(crate) async fn save(tx: &mut Tx, builds: &[Build], now: Timestamp) -> Resul
          fault_position = excluded.fault_position, fault_message = excluded.fault_message, \
          updated_at = excluded.updated_at",
         table(tx.is_postgres()),
-        tuples(builds.len(), COLUMN_COUNT)
+        tuples(tx.is_postgres(), builds.len(), COLUMN_COUNT)
     );
     tx.execute(sql, builds.iter().flat_map(|build| build.values(now)).collect()).await?;
     Ok(())

@@ -88,7 +88,7 @@ pub(crate) async fn digest(mut pages: impl Pages, table: &Table, name: &TableNam
     loop {
         let condition = match after.len() {
             0 => String::new(),
-            columns => format!(" WHERE ({key}) > {}", tuples(1, columns)),
+            columns => format!(" WHERE ({key}) > {}", tuples(name.is_postgres(), 1, columns)),
         };
         let sql = format!("SELECT {columns} FROM {name}{condition} ORDER BY {key} LIMIT {ROWS_PER_QUERY}");
         let rows = pages.page(sql, after).await?;

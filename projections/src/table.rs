@@ -115,7 +115,7 @@ impl Table {
     pub(crate) fn upsert(&self, table: &TableName, rows: usize) -> String {
         let updates = self.columns.iter().skip(self.key_columns);
         let updates = updates.map(|column| format!("{0} = excluded.{0}", column.name)).collect::<Vec<_>>().join(", ");
-        let values = tuples(rows, self.columns.len());
+        let values = tuples(table.is_postgres(), rows, self.columns.len());
         let (names, key) = (self.names(), self.key_names());
         format!("INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT ({key}) DO UPDATE SET {updates}")
     }
@@ -123,7 +123,7 @@ impl Table {
     /// Reads key and state of the rows with `rows` given keys.
     pub(crate) fn select(&self, table: &TableName, rows: usize) -> String {
         let key = self.key_names();
-        let values = tuples(rows, self.key_columns);
+        let values = tuples(table.is_postgres(), rows, self.key_columns);
         format!("SELECT {key}, {} FROM {table} WHERE ({key}) IN (VALUES {values})", self.state_name())
     }
 }
@@ -132,15 +132,20 @@ fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| column.name).collect::<Vec<_>>().join(", ")
 }
 
-/// `($1, $2), ($3, $4)` and so on.
-pub fn tuples(rows: usize, columns: usize) -> String {
+/// `($1, $2), ($3, $4)` and so on; on SQLite `(?, ?), (?, ?)`, for it looks a numbered parameter up among all others,
+/// which takes a time that grows with the square of their number.
+pub fn tuples(postgres: bool, rows: usize, columns: usize) -> String {
     let mut sql = String::with_capacity(rows * columns * 7);
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
-            let comma = if column == 0 { "" } else { ", " };
-            // Writing into a String cannot fail.
-            let _ = write!(sql, "{comma}${}", row * columns + column + 1);
+            sql.push_str(if column == 0 { "" } else { ", " });
+            if postgres {
+                // Writing into a String cannot fail.
+                let _ = write!(sql, "${}", row * columns + column + 1);
+            } else {
+                sql.push('?');
+            }
         }
         sql.push(')');
     }

@@ -46,7 +46,7 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
              last_seen = \
              CASE WHEN excluded.last_seen > old.last_seen THEN excluded.last_seen ELSE old.last_seen END",
             table(database, "seen"),
-            tuples(rows.len(), 8)
+            tuples(database.is_postgres(), rows.len(), 8)
         );
         tx.execute(sql, rows.concat()).await?;
     }
@@ -61,7 +61,7 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
             "INSERT INTO {} AS old (team, kind, id, used_at) VALUES {} ON CONFLICT (team, kind, id) DO UPDATE SET \
              used_at = CASE WHEN excluded.used_at > old.used_at THEN excluded.used_at ELSE old.used_at END",
             table(database, "used"),
-            tuples(rows.len(), 4)
+            tuples(database.is_postgres(), rows.len(), 4)
         );
         tx.execute(sql, rows.concat()).await?;
     }
@@ -70,7 +70,7 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
             "INSERT INTO {} (at, team, kind, code, license_id, product_id, customer_id, device, address, country, \
              version, branch, latency_us) VALUES {}",
             table(database, "request"),
-            tuples(rows.len(), 13)
+            tuples(database.is_postgres(), rows.len(), 13)
         );
         tx.execute(sql, rows.iter().flat_map(columns).collect()).await?;
     }

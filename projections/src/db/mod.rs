@@ -85,6 +85,10 @@ impl TableName {
         Self { schema: schema(postgres), name: format!("{view}_v{version}") }
     }
 
+    pub(crate) fn is_postgres(&self) -> bool {
+        !self.schema.is_empty()
+    }
+
     /// The name of one of its indexes, which live in the table's schema.
     pub(crate) fn index(&self, index: &str) -> String {
         format!("{}_{index}", self.name)
