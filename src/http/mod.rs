@@ -62,7 +62,7 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/integrations/stripe", post(integrations::stripe::receive))
         .route("/api/v1/integrations/polymart", post(integrations::polymart::receive))
         .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
-        .merge(client::router())
+        .merge(client::router(Arc::new(front.clone())))
         .merge(dev::router(&front))
         .route("/api/openapi.json", get(openapi::json))
         .route("/api/docs", get(openapi::page))

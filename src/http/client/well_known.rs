@@ -1,5 +1,7 @@
 //! `GET /.well-known/keyledger-keys.json`: the public keys that answers are signed with.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -10,6 +12,6 @@ use crate::http::Front;
 /// How long programs may keep them, in seconds.
 const CACHE: &str = "public, max-age=3600";
 
-pub(super) async fn keys(State(front): State<Front>) -> Response {
+pub(super) async fn keys(State(front): State<Arc<Front>>) -> Response {
     ([(header::CACHE_CONTROL, CACHE)], Json(front.server_key.jwks())).into_response()
 }
