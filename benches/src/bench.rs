@@ -4,6 +4,7 @@ mod append;
 mod fake_stripe;
 mod fill;
 mod group_commit;
+mod licenses;
 mod listen;
 mod load;
 mod measure;
@@ -12,6 +13,7 @@ mod rebuild;
 mod reference_http;
 mod replay;
 mod run;
+mod sign;
 mod signature;
 mod story;
 
@@ -44,6 +46,8 @@ enum Command {
     RebuildRaw(rebuild::Args),
     /// Fills a ledger with history.
     Fill(fill::Args),
+    /// Signs with RSA and does nothing else.
+    SignRsa(sign::Args),
 }
 
 /// Which of the two is measured.
@@ -65,6 +69,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Replay(args) => block_on(replay::run(args)),
         Command::RebuildRaw(args) => rebuild::run(&args),
         Command::Fill(args) => block_on(fill::run(args)),
+        Command::SignRsa(args) => sign::run(&args)?.print(),
     }?;
     Ok(ExitCode::SUCCESS)
 }

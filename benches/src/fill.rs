@@ -1,21 +1,25 @@
-//! Fills a ledger with history through the Writer, for what is measured over much history.
+//! Fills a ledger through the Writer, for what is measured over much history: with stories, or with licences alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::bail;
-use keyledger_events::{AppendOutcome, AppendRequest, Provenance, TeamId};
+use keyledger_events::keys::{KeyRing, MasterKey, SqliteKeys};
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, Provenance, TeamId};
 use uuid::Uuid;
 
+use crate::licenses::Issuer;
 use crate::measure::Measure;
 use crate::ours;
 use crate::story::{Author, STORY_EVENTS};
 
-/// Stories of one request: as many events as a batch takes.
-const REQUEST_STORIES: u64 = 250;
+/// Events of one request: as many as a batch takes.
+const REQUEST_EVENTS: u64 = 2_000;
 
 /// `fill`
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["events", "licenses"])))]
 pub(crate) struct Args {
     /// The SQLite folder.
     #[arg(long)]
@@ -28,27 +32,51 @@ pub(crate) struct Args {
     product: Uuid,
     /// Events, rounded up to whole stories.
     #[arg(long)]
-    events: u64,
+    events: Option<u64>,
+    /// Licences instead of stories, with keys that the load generator knows. The team must exist in the folder.
+    #[arg(long)]
+    licenses: Option<u64>,
 }
 
 /// Appends the events.
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let ledger = ours::sqlite_ledger(&args.db).await?;
-    let (writer, task) = ours::writer(ledger, &args.db).await?;
     let team = TeamId(args.team);
+    if let Some(licenses) = args.licenses {
+        let issuer = Issuer::new(ring(&args.db).await?, team, args.product).await?;
+        return append(&args.db, team, licenses, 1, |number| vec![issuer.issued(number)]).await;
+    }
     let author = Author::new(team, args.product);
-    let stories = args.events.div_ceil(STORY_EVENTS);
+    let stories = args.events.unwrap_or(0).div_ceil(STORY_EVENTS);
+    append(&args.db, team, stories, STORY_EVENTS, |number| author.story(number)).await
+}
+
+/// Appends `count` things of `each` events, and prints how fast that was.
+async fn append(
+    folder: &Path,
+    team: TeamId,
+    count: u64,
+    each: u64,
+    make: impl Fn(u64) -> Vec<NewEvent>,
+) -> anyhow::Result<()> {
+    let ledger = ours::sqlite_ledger(folder).await?;
+    let (writer, task) = ours::writer(ledger, folder).await?;
+    let step = REQUEST_EVENTS / each;
     let start = Instant::now();
-    for first in (0..stories).step_by(usize::try_from(REQUEST_STORIES)?) {
-        let last = stories.min(first + REQUEST_STORIES);
+    for first in (0..count).step_by(usize::try_from(step)?) {
         let mut request = AppendRequest::new(team, Provenance::of("bench"));
-        request.events = (first..last).flat_map(|number| author.story(number)).collect();
+        request.events = (first..count.min(first + step)).flat_map(&make).collect();
         match writer.append(request).await? {
             AppendOutcome::Appended { .. } => {}
-            other => bail!("the ledger in {} holds these stories already: {other:?}", args.db.display()),
+            other => bail!("the ledger in {} holds this history already: {other:?}", folder.display()),
         }
     }
     drop(writer);
     task.await?;
-    Measure::of(stories * STORY_EVENTS, start.elapsed()).print()
+    Measure::of(count * each, start.elapsed()).print()
+}
+
+/// The keys of a folder that keyledger made.
+async fn ring(folder: &Path) -> anyhow::Result<KeyRing> {
+    let master = MasterKey::load_or_create(&folder.join("master.key"))?;
+    Ok(KeyRing::new(master, Arc::new(SqliteKeys::open(&folder.join("keys.db")).await?)))
 }

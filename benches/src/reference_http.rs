@@ -1,7 +1,8 @@
 //! The HTTP references: what a server on this machine can do at best.
 //!
 //! `bare` reads the body and answers; `hmac` also checks the provider's signature and parses the body; `durable`
-//! also keeps one row in SQLite and answers after its commit. They take the very requests that keyledger gets.
+//! also keeps one row in SQLite and answers after its commit. They take the very requests that keyledger gets. `same`
+//! is `bare` with the answer that it is given.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ use crate::group_commit::GroupCommit;
 use crate::listen;
 use crate::signature::{POLYMART_HEADER, STRIPE_HEADER, Signer};
 
-/// The body of every good answer: what keyledger says to a delivery, without the event's id.
+/// The body of every good answer but that of `same`: what keyledger says to a delivery, without the event's id.
 const RECEIVED: &str = r#"{"received":true,"duplicate":false}"#;
 
 /// How much of the work the reference does.
@@ -31,6 +32,8 @@ pub(crate) enum Mode {
     Hmac,
     /// Keep one durable row as well.
     Durable,
+    /// Read the body, answer what is in a file.
+    Same,
 }
 
 /// `reference-http`
@@ -42,6 +45,9 @@ pub(crate) struct Args {
     /// The folder for the database of `durable`; it is made.
     #[arg(long, default_value = "target/bench/reference")]
     db: PathBuf,
+    /// The file with the answer of `same`.
+    #[arg(long, required_if_eq("mode", "same"))]
+    answer: Option<PathBuf>,
     /// The secret that requests are signed with.
     #[arg(long, default_value = crate::load::SECRET)]
     secret: String,
@@ -52,21 +58,26 @@ struct Reference {
     mode: Mode,
     signer: Signer,
     store: Option<GroupCommit>,
+    answer: Bytes,
 }
 
 /// Serves until it is killed.
 pub(crate) async fn serve(args: Args) -> anyhow::Result<()> {
     let store = match args.mode {
         Mode::Durable => Some(GroupCommit::open(&args.db).context("opening the reference's database")?),
-        Mode::Bare | Mode::Hmac => None,
+        Mode::Bare | Mode::Hmac | Mode::Same => None,
     };
-    let reference = Reference { mode: args.mode, signer: Signer::new(&args.secret)?, store };
+    let answer = match &args.answer {
+        Some(file) => std::fs::read(file).with_context(|| format!("reading {}", file.display()))?.into(),
+        None => Bytes::from_static(RECEIVED.as_bytes()),
+    };
+    let reference = Reference { mode: args.mode, signer: Signer::new(&args.secret)?, store, answer };
     listen::serve(Router::new().fallback(receive).with_state(reference)).await
 }
 
 async fn receive(State(reference): State<Reference>, headers: HeaderMap, body: Bytes) -> Response {
-    if reference.mode == Mode::Bare {
-        return received();
+    if matches!(reference.mode, Mode::Bare | Mode::Same) {
+        return reference.received();
     }
     let Some(event_type) = reference.check(&headers, &body) else {
         return (StatusCode::BAD_REQUEST, "bad signature or body").into_response();
@@ -76,14 +87,14 @@ async fn receive(State(reference): State<Reference>, headers: HeaderMap, body: B
     {
         return (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response();
     }
-    received()
-}
-
-fn received() -> Response {
-    ([("content-type", "application/json")], RECEIVED).into_response()
+    reference.received()
 }
 
 impl Reference {
+    fn received(&self) -> Response {
+        ([("content-type", "application/json")], self.answer.clone()).into_response()
+    }
+
     /// The event's type, when the signature is good and the body has what an interpreter would need first.
     fn check(&self, headers: &HeaderMap, body: &[u8]) -> Option<String> {
         if let Some(header) = headers.get(STRIPE_HEADER) {

@@ -67,8 +67,14 @@ impl Connection {
         let mut tally = Tally::default();
         let mut failures_in_a_row = 0;
         while let Some(request) = dispenser.next() {
-            let start = Instant::now();
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(request)).await;
+            let start = match request.due {
+                Some(due) => {
+                    tokio::time::sleep_until(due.into()).await;
+                    due
+                }
+                None => Instant::now(),
+            };
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(request.bytes)).await;
             tally.latencies_us.push(u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX));
             let failure = match answer {
                 Ok(Ok(None)) => {

@@ -1,10 +1,11 @@
 //! The load generator: N keep-alive connections that send prepared, signed, unique requests as fast as they are
-//! answered, for a count and a time, and check every answer.
+//! answered or at a given rate, for a count and a time, and check every answer.
 
 mod connection;
 mod polymart;
 mod prepared;
 mod stripe;
+mod verification;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::signature::Signer;
 use connection::Connection;
 use prepared::{Dispenser, Prepared};
 
+pub(crate) use verification::question;
+
 /// The secret that the benches sign with: webhook secret and signing secret of both providers.
 pub(crate) const SECRET: &str = "whsec_bench_0123456789abcdef";
 
@@ -30,6 +33,10 @@ pub(crate) enum Kind {
     Polymart,
     /// Polymart's questions for the key of a buyer who has bought.
     Placeholder,
+    /// Verifications of licences by their devices.
+    Verify,
+    /// The same with a challenge.
+    VerifyChallenge,
 }
 
 /// `load`
@@ -62,9 +69,13 @@ pub(crate) struct Args {
     /// The number of the first buyer or delivery, so that a later run sends others.
     #[arg(long, default_value_t = 0)]
     pub(crate) first: u64,
-    /// Different buyers to ask about (placeholder): the first so many.
+    /// Different buyers or licences to ask about (placeholder, verify): the first so many.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) buyers: u64,
+    /// Requests a second; each is due at a moment of its own and its time counts from there, whether a connection was
+    /// free or not. As fast as they are answered where no rate is given.
+    #[arg(long)]
+    pub(crate) rate: Option<f64>,
 }
 
 /// Runs the load on one thread, as one core is what a generator may take on a machine that it shares.
@@ -85,7 +96,7 @@ async fn drive(args: &Args) -> anyhow::Result<Measure> {
         open.push(Connection::open(address, expected).await.with_context(|| format!("connecting to {address}"))?);
     }
     let start = Instant::now();
-    let dispenser = Arc::new(Dispenser::new(prepared, start + Duration::from_secs_f64(args.seconds)));
+    let dispenser = Arc::new(Dispenser::new(prepared, start, Duration::from_secs_f64(args.seconds), args.rate));
     let tasks: Vec<_> = open.into_iter().map(|each| tokio::spawn(each.run(Arc::clone(&dispenser)))).collect();
     let mut tally = connection::Tally::default();
     for task in tasks {
@@ -99,6 +110,8 @@ fn expected_answer(kind: Kind) -> &'static str {
     match kind {
         Kind::Stripe | Kind::Polymart => r#""duplicate":false"#,
         Kind::Placeholder => r#""value":""#,
+        Kind::Verify => r#""code":"VALID""#,
+        Kind::VerifyChallenge => r#""code":"VALID","challengeResponse":""#,
     }
 }
 
@@ -122,6 +135,12 @@ fn prepare(args: &Args, host: &str) -> anyhow::Result<Prepared> {
                 let body = polymart::placeholder(number, number % args.buyers.max(1), now);
                 let path = format!("/api/v1/integrations/polymart/placeholder?teamId={}", args.team);
                 (path, format!("x-polymart-signature: {}", signer.polymart(body.as_bytes())), body)
+            }
+            Kind::Verify | Kind::VerifyChallenge => {
+                let challenged = args.kind == Kind::VerifyChallenge;
+                let body = question(number, args.buyers.max(1), challenged);
+                let path = format!("/api/v1/client/teams/{}/verification/verify", args.team);
+                (path, "user-agent: bench".to_owned(), body)
             }
         };
         prepared.push(host, &path, &header, &body);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
+use super::keyledger::Load;
 use super::process::{self, Running};
 use crate::measure::Measure;
 
@@ -107,6 +108,11 @@ impl Context {
         }
         let line = process::output(&mut command, &self.log("measure"))?;
         serde_json::from_str(&line).with_context(|| format!("`{}` printed: {line}", args.join(" ")))
+    }
+
+    /// Posts to any server, without a team.
+    pub(crate) fn load(&self, url: &str, load: &Load<'_>) -> anyhow::Result<Measure> {
+        self.measure(&load.args(url).iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Starts a server of this binary.

@@ -90,6 +90,8 @@ pub(crate) struct Load<'a> {
     pub(crate) seconds: f64,
     pub(crate) first: u64,
     pub(crate) buyers: u64,
+    /// Requests a second, where they do not go out as fast as they are answered.
+    pub(crate) rate: Option<f64>,
 }
 
 impl Load<'_> {
@@ -104,8 +106,9 @@ impl Load<'_> {
             ("--first", self.first.to_string()),
             ("--buyers", self.buyers.to_string()),
         ];
+        let rate = self.rate.map(|rate| ("--rate", rate.to_string()));
         std::iter::once("load".to_owned())
-            .chain(options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]))
+            .chain(options.into_iter().chain(rate).flat_map(|(name, value)| [name.to_owned(), value]))
             .collect()
     }
 }

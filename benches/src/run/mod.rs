@@ -7,6 +7,7 @@ mod items;
 mod keyledger;
 mod process;
 mod report;
+mod verified;
 
 use std::io::Write as _;
 use std::process::ExitCode;

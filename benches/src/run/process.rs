@@ -50,6 +50,20 @@ impl Running {
         bail!("{} was not ready within {} s: {}", self.url, READY_MAX.as_secs(), tail(&self.log))
     }
 
+    /// Posts one request; the body of its answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> anyhow::Result<String> {
+        let host = self.url.strip_prefix("http://").context("not an http URL")?;
+        let mut stream = TcpStream::connect(host)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json");
+        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").with_context(|| format!("not an answer: {answer}"))?;
+        Ok(body.to_owned())
+    }
+
     /// A line of `/proc/PID/status` in KiB: `VmRSS`, or `VmHWM` for the most it ever was.
     pub(crate) fn memory_kib(&self, line: &str) -> anyhow::Result<u32> {
         let path = format!("/proc/{}/status", self.child.id());

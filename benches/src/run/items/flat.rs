@@ -24,8 +24,15 @@ pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
     let large_server = bought(context, &large, many)?;
     let copy = || small.copy(context, "flat-cell");
 
-    let load =
-        Load { kind: "polymart", connections: CONNECTIONS, count: CELL_PURCHASES, seconds: 10.0, first: 0, buyers: 1 };
+    let load = Load {
+        kind: "polymart",
+        connections: CONNECTIONS,
+        count: CELL_PURCHASES,
+        seconds: 10.0,
+        first: 0,
+        buyers: 1,
+        rate: None,
+    };
     let purchases = |round: u32| Load { first: CELL_FIRST + u64::from(round) * CELL_PURCHASES, ..load };
     let bought = rounds(
         context,
@@ -57,7 +64,15 @@ pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
 /// A server whose ledger has seen so many purchases.
 fn bought(context: &Context, ledger: &Ledger, count: u64) -> anyhow::Result<Running> {
     let server = ledger.serve(context, Disk::Native)?;
-    let load = Load { kind: "polymart", connections: CONNECTIONS, count, seconds: SEED_SECONDS, first: 0, buyers: 1 };
+    let load = Load {
+        kind: "polymart",
+        connections: CONNECTIONS,
+        count,
+        seconds: SEED_SECONDS,
+        first: 0,
+        buyers: 1,
+        rate: None,
+    };
     let measure = ledger.load(context, &server, &load)?;
     ensure!(
         measure.count == count,

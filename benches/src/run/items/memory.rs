@@ -7,7 +7,7 @@ use crate::run::keyledger::{Disk, Ledger, Load};
 
 /// Events of the history.
 const EVENTS: u32 = 1_000_000;
-const KIB_PER_MIB: f64 = 1_024.0;
+pub(super) const KIB_PER_MIB: f64 = 1_024.0;
 
 pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
     let ledger = Ledger::make(context, "memory")?;
@@ -18,7 +18,7 @@ pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
     let server = ledger.serve(context, Disk::Native)?;
     let ready = f64::from(server.memory_kib("VmRSS")?) / KIB_PER_MIB;
     let (seconds, count) = (context.seconds, context.requests(20_000));
-    let load = Load { kind: "polymart", connections: CONNECTIONS, count, seconds, first: 0, buyers: 1 };
+    let load = Load { kind: "polymart", connections: CONNECTIONS, count, seconds, first: 0, buyers: 1, rate: None };
     let burst = ledger.load(context, &server, &load)?;
     let most = f64::from(server.memory_kib("VmHWM")?) / KIB_PER_MIB;
     Ok(vec![

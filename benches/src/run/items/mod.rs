@@ -6,6 +6,10 @@ mod group_commit;
 mod history;
 mod memory;
 mod references;
+mod verify;
+mod verify_challenge;
+mod verify_flat;
+mod verify_memory;
 mod webhooks;
 
 use super::item::Item;
@@ -22,4 +26,8 @@ pub(crate) const ALL: &[Item] = &[
     Item { name: "replay", about: "decode and fold of a ledger", measure: history::replay },
     Item { name: "rebuild", about: "rebuild of the licences view and raw upserts", measure: history::rebuild },
     Item { name: "memory", about: "serve with a million events", measure: memory::measure },
+    Item { name: "verify", about: "verifications and a bare server, 64 connections", measure: verify::measure },
+    Item { name: "verify-challenge", about: "signed answers and RSA alone", measure: verify_challenge::measure },
+    Item { name: "verify-flat", about: "100,000 licences in use and 1,000", measure: verify_flat::measure },
+    Item { name: "verify-memory", about: "serve with a million licences", measure: verify_memory::measure },
 ];

@@ -36,6 +36,7 @@ pub(super) fn reference(context: &Context, mode: &str, kind: &str, connections: 
         seconds: context.seconds,
         first: 0,
         buyers: 1,
+        rate: None,
     };
-    context.measure(&load.args(&server.url).iter().map(String::as_str).collect::<Vec<_>>())
+    context.load(&server.url, &load)
 }

@@ -52,7 +52,7 @@ pub(super) fn ours(
     let ledger = template.copy(context, "ours")?;
     let server = ledger.serve(context, disk)?;
     let (count, seconds) = (context.requests(OURS_PER_SECOND), context.seconds);
-    ledger.load(context, &server, &Load { kind, connections, count, seconds, first: 0, buyers: 1 })
+    ledger.load(context, &server, &Load { kind, connections, count, seconds, first: 0, buyers: 1, rate: None })
 }
 
 /// All that failed, over all rounds: one is too many.
