@@ -12,6 +12,7 @@ pub mod http;
 pub mod keys;
 pub mod licensing;
 pub mod mail;
+pub mod opened;
 pub mod providers;
 pub mod scheduler;
 pub mod serve;

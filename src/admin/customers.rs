@@ -4,7 +4,7 @@
 use keyledger_events::event::customer::{CustomerRegistered, CustomerRemoved, CustomerUpdated};
 use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::metadata::MetadataEntry;
-use keyledger_events::keys::{KeyLink, KeyRingError};
+use keyledger_events::keys::KeyLink;
 use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{Customer, view};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::idempotency::Maker;
 use super::{AdminError, CONFLICTS_MAX, by, metadata, teams};
 use crate::app::App;
+use crate::opened;
 use crate::providers::person::Person;
 
 /// The longest text that says who somebody is, in characters.
@@ -93,7 +94,7 @@ pub struct CustomerJson {
 /// # Errors
 /// When the keys store does not answer. What was forgotten is left out.
 pub async fn describe(app: &App, team: TeamId, customer: &Customer) -> Result<CustomerJson, AdminError> {
-    let profile = opened(app, team, customer).await?;
+    let profile = profile(app, team, customer).await?;
     let Profile { email, full_name, username, address, metadata } = profile;
     let (provider, created_at, updated_at) = (customer.provider, customer.created_at, customer.updated_at);
     let (id, team_id, created_by_user_id) = (customer.id, team, None);
@@ -112,15 +113,15 @@ pub async fn describe(app: &App, team: TeamId, customer: &Customer) -> Result<Cu
     })
 }
 
-async fn opened(app: &App, team: TeamId, customer: &Customer) -> Result<Profile, AdminError> {
-    let text = async |sealed, field| metadata::open_text(app, team, sealed, field).await;
+async fn profile(app: &App, team: TeamId, customer: &Customer) -> Result<Profile, AdminError> {
+    let text = async |sealed, field| opened::text(app, team, sealed, field).await;
     let address = text(customer.address.as_ref(), Customer::ADDRESS_FIELD).await?;
     Ok(Profile {
         email: text(customer.email.as_ref(), Customer::EMAIL_FIELD).await?,
         full_name: text(customer.name.as_ref(), Customer::NAME_FIELD).await?,
         username: text(customer.username.as_ref(), Customer::USERNAME_FIELD).await?,
         address: address.and_then(|text| serde_json::from_str(&text).ok()),
-        metadata: metadata::open(app, team, customer.metadata.as_ref(), Customer::METADATA_FIELD).await?,
+        metadata: opened::notes(app, team, customer.metadata.as_ref(), Customer::METADATA_FIELD).await?,
     })
 }
 
@@ -238,24 +239,23 @@ pub async fn update(
     let stream = StreamId::new(StreamKind::Customer, customer_id);
     for _ in 0..CONFLICTS_MAX {
         let customer = find(app, team, customer_id).await?;
-        if opened(app, team, &customer).await? == *profile {
+        if self::profile(app, team, &customer).await? == *profile {
             return Ok(());
         }
         let mut request = AppendRequest::new(team, by(actor)).expect(stream, customer.version);
         let key = match customer.key_id() {
-            Some(key_id) => app.keys.key(key_id).await.map(Some),
-            None => Ok(None),
+            Some(key_id) => app.keys.key_unless_gone(key_id).await?,
+            None => None,
         };
         let key = match key {
-            Ok(Some(key)) => key,
+            Some(key) => key,
             // Nothing was known of them, or it was forgotten: what is told now has a key of its own.
-            Ok(None) | Err(KeyRingError::Gone(_)) => {
+            None => {
                 let (key, wrapped) = app.keys.generate(id::fresh());
                 request.keys.push(wrapped);
                 request.links.push(KeyLink { key_id: key.id(), customer_id });
                 key
             }
-            Err(error) => return Err(error.into()),
         };
         request.events.push(updated(app, team, stream, &key, profile, app.clock.now())?);
         if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {

@@ -1,14 +1,11 @@
-//! A seller's notes on licences, customers and products: checked, sealed, opened.
+//! A seller's notes on licences, customers and products: checked and sealed.
 
 use keyledger_events::event::metadata::MetadataEntry;
-use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{Sealed, TeamId};
-use keyledger_projections::SealedField;
 use uuid::Uuid;
 
 use super::AdminError;
-use crate::app::App;
 
 /// Notes on one thing at most.
 const ENTRIES_MAX: usize = 20;
@@ -48,36 +45,4 @@ pub fn seal(
 ) -> Result<Sealed, AdminError> {
     let text = serde_json::to_vec(notes).map_err(|error| AdminError::Invalid(error.to_string()))?;
     Ok(key.seal(SealContext { team, event_id, field }, &text))
-}
-
-/// Opened notes; none when their owner was forgotten.
-///
-/// # Errors
-/// When the keys store does not answer.
-pub async fn open(
-    app: &App,
-    team: TeamId,
-    sealed: Option<&SealedField>,
-    field: &str,
-) -> Result<Vec<MetadataEntry>, AdminError> {
-    let text = open_text(app, team, sealed, field).await?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-}
-
-/// An opened text; none when there is none or its owner was forgotten.
-///
-/// # Errors
-/// When the keys store does not answer.
-pub async fn open_text(
-    app: &App,
-    team: TeamId,
-    sealed: Option<&SealedField>,
-    field: &str,
-) -> Result<Option<String>, AdminError> {
-    let Some(sealed) = sealed else { return Ok(None) };
-    match app.keys.open(sealed.context(team, field), &sealed.value).await {
-        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
-        Err(KeyRingError::Gone(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

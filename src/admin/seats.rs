@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use keyledger_events::event::license::{AddressBound, AddressReleased, DeviceBound, DeviceReleased, ReleaseReason};
-use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{Seat, SeatKind, Seats, view};
@@ -12,6 +11,7 @@ use uuid::Uuid;
 
 use super::{AdminError, CONFLICTS_MAX, by, licenses, teams};
 use crate::app::App;
+use crate::opened;
 use crate::verification::{Holder, sealing_key};
 
 /// How a device or an address stands.
@@ -116,12 +116,7 @@ pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) 
 }
 
 async fn bound(app: &App, team: TeamId, seat: Seat) -> Result<SeatJson, AdminError> {
-    let context = seat.identifier.context(team, Seat::field(seat.kind));
-    let identifier = match app.keys.open(context, &seat.identifier.value).await {
-        Ok(bytes) => String::from_utf8(bytes).ok(),
-        Err(KeyRingError::Gone(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let identifier = opened::text(app, team, Some(&seat.identifier), Seat::field(seat.kind)).await?;
     Ok(SeatJson {
         id: seat.id,
         license_id: seat.license_id,

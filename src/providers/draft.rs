@@ -222,11 +222,7 @@ impl<'a> Draft<'a> {
         }
         let listed = customer.filter(|customer| !customer.removed);
         let Some(key_id) = listed.and_then(|customer| customer.key_id()) else { return Ok(None) };
-        match self.app.keys.key(key_id).await {
-            Ok(key) => Ok(Some(key)),
-            Err(KeyRingError::Gone(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.app.keys.key_unless_gone(key_id).await?)
     }
 
     fn register(&mut self, stream: StreamId, person: &Person) -> DataKey {

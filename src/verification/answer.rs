@@ -6,12 +6,13 @@ use keyledger_events::event::license::{Expiration, ExpirationStart};
 use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::event::team::ReturnedFields;
 use keyledger_events::keys::KeyRingError;
-use keyledger_projections::{Customer, License, Product, QueryError, SealedField};
+use keyledger_projections::{Customer, License, Product, QueryError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::directory::Team;
+use crate::opened;
 
 /// Why it cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +107,9 @@ async fn of_license(
     show(fields.license_expiration_start, "expirationStart", json!(ends.start));
     show(fields.license_expiration_date && ends.date.is_some(), "expirationDate", json!(ends.date));
     show(fields.license_expiration_days && ends.days.is_some(), "expirationDays", json!(ends.days));
-    if !fields.license_metadata_keys.is_empty()
-        && let Some(sealed) = &license.amended.metadata
-    {
-        let notes = notes(app, team, sealed, License::METADATA_FIELD).await?;
+    let sealed = license.amended.metadata.as_ref();
+    if !fields.license_metadata_keys.is_empty() && sealed.is_some() {
+        let notes = opened::notes(app, team.config.id, sealed, License::METADATA_FIELD).await?;
         show(true, "metadata", chosen(&notes, &fields.license_metadata_keys));
     }
     Ok(shown)
@@ -150,16 +150,13 @@ async fn of_customer(
     ];
     let mut shown = Map::new();
     for (allowed, name, sealed, field) in texts {
-        if let (true, Some(sealed)) = (allowed, sealed)
-            && let Some(text) = open(app, team, sealed, field).await?
-        {
+        if allowed && let Some(text) = opened::text(app, team.config.id, sealed.as_ref(), field).await? {
             shown.insert(name.to_owned(), Value::String(text));
         }
     }
-    if !fields.customer_metadata_keys.is_empty()
-        && let Some(sealed) = &customer.metadata
-    {
-        let notes = notes(app, team, sealed, Customer::METADATA_FIELD).await?;
+    let sealed = customer.metadata.as_ref();
+    if !fields.customer_metadata_keys.is_empty() && sealed.is_some() {
+        let notes = opened::notes(app, team.config.id, sealed, Customer::METADATA_FIELD).await?;
         shown.insert("metadata".to_owned(), chosen(&notes, &fields.customer_metadata_keys));
     }
     Ok(shown)
@@ -182,18 +179,4 @@ fn of_product(product: &Product, fields: &ReturnedFields) -> Option<Map<String, 
 fn chosen(notes: &[MetadataEntry], keys: &[String]) -> Value {
     let notes = notes.iter().filter(|note| keys.contains(&note.key));
     notes.map(|note| json!({ "key": note.key, "value": note.value })).collect()
-}
-
-async fn notes(app: &App, team: &Team, sealed: &SealedField, field: &str) -> Result<Vec<MetadataEntry>, AnswerError> {
-    let text = open(app, team, sealed, field).await?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
-}
-
-/// A sealed text; `None` when its owner was forgotten.
-async fn open(app: &App, team: &Team, sealed: &SealedField, field: &str) -> Result<Option<String>, AnswerError> {
-    match app.keys.open(sealed.context(team.config.id, field), &sealed.value).await {
-        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
-        Err(KeyRingError::Gone(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

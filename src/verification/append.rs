@@ -109,12 +109,9 @@ pub async fn sealing_key(app: &App, team: TeamId, license: &License) -> Result<D
     if let Some(customer_id) = license.customer_ids().first()
         && let Some(customer) = app.views.team(team).customers(&[*customer_id]).await?.pop()
         && let Some(key_id) = customer.key_id()
+        && let Some(key) = app.keys.key_unless_gone(key_id).await?
     {
-        match app.keys.key(key_id).await {
-            Ok(key) => return Ok(key),
-            Err(KeyRingError::Gone(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
+        return Ok(key);
     }
     Ok(app.keys.team_key(team).await?)
 }

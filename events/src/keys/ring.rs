@@ -129,6 +129,26 @@ impl KeyRing {
         Ok(key.open(context, sealed)?)
     }
 
+    /// As [`key`](Self::key); `None` when its owner was forgotten.
+    ///
+    /// # Errors
+    /// When the keys store does not answer.
+    pub async fn key_unless_gone(&self, id: Uuid) -> Result<Option<DataKey>, KeyRingError> {
+        unless_gone(self.key(id).await)
+    }
+
+    /// As [`open`](Self::open); `None` when its owner was forgotten.
+    ///
+    /// # Errors
+    /// When the keys store does not answer, or the value does not belong to `context`.
+    pub async fn open_unless_gone(
+        &self,
+        context: SealContext<'_>,
+        sealed: &Sealed,
+    ) -> Result<Option<Vec<u8>>, KeyRingError> {
+        unless_gone(self.open(context, sealed).await)
+    }
+
     /// See [`MasterKey::fingerprint`].
     pub fn fingerprint(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
         self.master.fingerprint(purpose, parts)
@@ -136,5 +156,13 @@ impl KeyRing {
 
     fn cached(&self, id: Uuid) -> Option<DataKey> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+}
+
+fn unless_gone<T>(found: Result<T, KeyRingError>) -> Result<Option<T>, KeyRingError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(KeyRingError::Gone(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }

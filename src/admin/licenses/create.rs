@@ -4,7 +4,6 @@ use keyledger_events::event::delivery::MailRequested;
 use keyledger_events::event::inbox::Origin;
 use keyledger_events::event::license::{LicenseAmended, LicenseIssued, LicenseSuspended};
 use keyledger_events::event::metadata::MetadataEntry;
-use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{NewEvent, StreamId, StreamKind, TeamId, id};
 use keyledger_projections::{Customer, Delivery, License};
@@ -16,6 +15,7 @@ use crate::admin::{AdminError, metadata};
 use crate::app::App;
 use crate::keys;
 use crate::licensing::settings::Settings;
+use crate::opened;
 
 /// What a licence made by hand is said to have been bought as.
 const ITEM: &str = "manual";
@@ -79,15 +79,11 @@ pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, new: &NewLicense)
 /// The request for a mail to a customer who has an address.
 async fn mail(app: &App, team: TeamId, license: StreamId, customer: &Customer) -> Result<Option<NewEvent>, AdminError> {
     let Some(sealed) = &customer.email else { return Ok(None) };
-    let Some(address) = metadata::open_text(app, team, Some(sealed), Customer::EMAIL_FIELD).await? else {
+    let Some(address) = opened::text(app, team, Some(sealed), Customer::EMAIL_FIELD).await? else {
         return Ok(None);
     };
-    let key = match app.keys.key(sealed.value.key_id()).await {
-        Ok(key) => key,
-        // Forgotten just now.
-        Err(KeyRingError::Gone(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    // Forgotten just now, perhaps.
+    let Some(key) = app.keys.key_unless_gone(sealed.value.key_id()).await? else { return Ok(None) };
     let delivery = id::derived(team, &["mail", &license.to_string(), &customer.id.to_string()]);
     let event_id = id::fresh();
     let context = SealContext { team, event_id, field: Delivery::TO_FIELD };

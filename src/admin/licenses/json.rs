@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use keyledger_events::event::inbox::Origin;
 use keyledger_events::event::license::ExpirationStart;
-use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::{License, LicenseStatus};
@@ -129,11 +128,8 @@ pub async fn describe_used(
     last_used_at: Option<Timestamp>,
 ) -> Result<LicenseJson, AdminError> {
     let context = SealContext { team, event_id: license.key_event, field: License::KEY_FIELD };
-    let key = match app.keys.open(context, &license.key).await {
-        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(KeyRingError::Gone(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let key = app.keys.open_unless_gone(context, &license.key).await?;
+    let key = key.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Ok(LicenseJson::new(team, license, key, now, last_used_at))
 }
 

@@ -12,6 +12,7 @@ use crate::admin::{AdminError, CONFLICTS_MAX, by, metadata};
 use crate::app::App;
 use crate::keys;
 use crate::licensing::settings::{Settings, changes};
+use crate::opened;
 
 /// What a licence is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,7 @@ async fn decided(
     let (mut amended, suspension) = changes(license, &update.settings, ends)?;
     let mut events = Vec::new();
     let event_id = id::fresh();
-    let notes = metadata::open(app, team, license.amended.metadata.as_ref(), License::METADATA_FIELD).await?;
+    let notes = opened::notes(app, team, license.amended.metadata.as_ref(), License::METADATA_FIELD).await?;
     if notes != update.metadata {
         let key = app.keys.team_key(team).await?;
         amended.metadata = Some(metadata::seal(&key, team, event_id, License::METADATA_FIELD, &update.metadata)?);

@@ -15,8 +15,9 @@ use super::access::Access;
 use super::products::ProductData;
 use crate::admin::customers::CustomerJson;
 use crate::admin::licenses::describe;
-use crate::admin::{AdminError, customers, metadata};
+use crate::admin::{AdminError, customers};
 use crate::app::App;
+use crate::opened;
 use crate::verification::answer::ExpirationFields;
 
 /// A licence.
@@ -91,7 +92,7 @@ pub(super) async fn data(app: &App, access: &Access, license: &License) -> Resul
         expiration_date: ends.date,
         expiration_days: ends.days,
         suspended: license.suspended(),
-        metadata: metadata::open(app, access.team_id, notes, License::METADATA_FIELD).await?,
+        metadata: opened::notes(app, access.team_id, notes, License::METADATA_FIELD).await?,
         team_id: access.team_id,
         created_by_user_id: None,
         created_at: shown.created_at,
