@@ -158,6 +158,14 @@ pub fn derived(team: TeamId, parts: &[&str]) -> Uuid {
     Uuid::new_v5(&team.0, &name)
 }
 
+/// The id that a keyed fingerprint gives: its first 16 bytes as a custom id (UUIDv8, RFC 9562 section 5.8). Nobody who
+/// lacks the key can guess from it what was fingerprinted.
+pub fn of_fingerprint(fingerprint: &[u8; 32]) -> Uuid {
+    let mut first = [0; 16];
+    first.copy_from_slice(&fingerprint[..16]);
+    uuid::Builder::from_custom_bytes(first).into_uuid()
+}
+
 /// A new random id, ordered by time (UUIDv7) so that indexes grow at their right edge.
 pub fn fresh() -> Uuid {
     Uuid::now_v7()

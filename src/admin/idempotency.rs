@@ -39,8 +39,7 @@ impl<'a> Maker<'a> {
     /// The fingerprint is keyed: a body names people, and the ledger keeps it for ever.
     fn fingerprint(&self, app: &App, team: TeamId) -> Option<Uuid> {
         let once = self.idempotency?;
-        let fingerprint = app.keys.fingerprint("idempotency", &[team.0.as_bytes(), &once.body]);
-        fingerprint.first_chunk::<16>().map(|first| uuid::Builder::from_custom_bytes(*first).into_uuid())
+        Some(id::of_fingerprint(&app.keys.fingerprint("idempotency", &[team.0.as_bytes(), &once.body])))
     }
 
     /// An append that makes something new.

@@ -23,8 +23,7 @@ impl Person {
     /// customer. A mail address enters only through a keyed fingerprint, so that nobody can guess it from the id.
     pub fn id(&self, keys: &KeyRing, team: TeamId) -> Option<Uuid> {
         if let Some(fingerprint) = self.email_fingerprint(keys, team) {
-            let (first, _) = fingerprint.split_first_chunk::<16>()?;
-            return Some(uuid::Builder::from_custom_bytes(*first).into_uuid());
+            return Some(id::of_fingerprint(&fingerprint));
         }
         let customer = self.provider_customer.as_deref()?;
         Some(id::derived(team, &[self.provider.as_str(), "customer", customer]))

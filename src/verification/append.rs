@@ -46,10 +46,7 @@ impl Holder {
         let parts =
             [team.0.as_bytes(), license_id.as_bytes().as_slice(), kind.as_str().as_bytes(), identifier.as_bytes()];
         let fingerprint = app.keys.fingerprint("seat", &parts);
-        let id = fingerprint
-            .first_chunk::<16>()
-            .map_or(Uuid::nil(), |first| uuid::Builder::from_custom_bytes(*first).into_uuid());
-        Self { id, lookup: hex::encode(fingerprint), identifier }
+        Self { id: id::of_fingerprint(&fingerprint), lookup: hex::encode(fingerprint), identifier }
     }
 }
 
