@@ -7,7 +7,7 @@ use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::keys::KeyLink;
 use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{Customer, view};
+use keyledger_projections::{Customer, NumberedPage, view};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -123,6 +123,22 @@ async fn profile(app: &App, team: TeamId, customer: &Customer) -> Result<Profile
         address: address.and_then(|text| serde_json::from_str(&text).ok()),
         metadata: opened::notes(app, team, customer.metadata.as_ref(), Customer::METADATA_FIELD).await?,
     })
+}
+
+/// A page of customers, those with a mail address or all of them.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn page(
+    app: &App,
+    team: TeamId,
+    email: Option<&str>,
+    page: NumberedPage,
+) -> Result<Vec<Customer>, AdminError> {
+    app.catch_up(&[view::CUSTOMERS]).await?;
+    // Personal data is sealed: what can be looked for is a whole mail address, by its fingerprint.
+    let lookup = email.and_then(|email| email_lookup(app, team, email));
+    Ok(app.views.team(team).customers_page(lookup.as_deref(), page).await?)
 }
 
 /// The customer as the ledger has them now.
@@ -284,7 +300,7 @@ pub async fn remove(app: &App, actor: &str, team: TeamId, customer_id: Uuid) -> 
 }
 
 /// The fingerprint that customers with this mail address are found by.
-pub fn email_lookup(app: &App, team: TeamId, email: &str) -> Option<String> {
+fn email_lookup(app: &App, team: TeamId, email: &str) -> Option<String> {
     let profile = Profile { email: Some(email.to_owned()), ..Profile::default() };
     person(&profile).email_lookup(&app.keys, team)
 }

@@ -14,7 +14,7 @@ pub use past::{Past, list_as_of, show_as_of};
 pub use update::{Update, update};
 
 use keyledger_events::TeamId;
-use keyledger_projections::{License, LicenseFilter, Page, QueryError, view};
+use keyledger_projections::{License, LicenseFilter, NumberedPage, Page, QueryError, view};
 use uuid::Uuid;
 
 use super::{AdminError, Listing, teams};
@@ -35,6 +35,21 @@ pub async fn list(
     let views = app.views.clone();
     let fetch = async move |team, page| views.team(team).licenses(&LicenseFilter::default(), page).await;
     Ok(Listing::new(teams, limit, |license: &License| license.created_position, fetch))
+}
+
+/// A page of a team's licences, and how many fit the filter in all.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn page(
+    app: &App,
+    team: TeamId,
+    filter: &LicenseFilter,
+    page: NumberedPage,
+) -> Result<(Vec<License>, u64), AdminError> {
+    app.catch_up(&[view::LICENSES]).await?;
+    let views = app.views.team(team);
+    Ok((views.licenses_page(filter, page).await?, views.count_licenses(filter).await?))
 }
 
 /// A licence by its id or its key, of one team or of any.

@@ -8,12 +8,12 @@ use serde_json::json;
 use super::access::Access;
 use super::license_data::{WholeLicense, whole};
 use super::licenses::revoke;
+use super::read;
 use crate::admin::licenses;
 use crate::http::Front;
 use crate::http::envelope::{ApiError, Reply};
 use crate::http::openapi::{Deleted, Envelope, Errors, LicenseKeyPath};
 use crate::keys;
-use crate::verification::asked::is_license_key;
 
 #[utoipa::path(
     get,
@@ -56,9 +56,7 @@ pub(super) async fn remove_by_key(
 
 /// The licence that has this key now. The key is not repeated in an error: it may be a customer's, mistyped.
 async fn by_key(front: &Front, access: &Access, key: &str) -> Result<License, ApiError> {
-    if !is_license_key(key) {
-        return Err(ApiError::bad_request("licenseKey: must have the form XXXXX-XXXXX-XXXXX-XXXXX-XXXXX"));
-    }
+    read::license_key(key)?;
     let none = || ApiError::new(StatusCode::NOT_FOUND, "LICENSE_NOT_FOUND", "License not found");
     let found = licenses::find(&front.app, Some(access.team_id), key).await;
     let license = match found {

@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
-use keyledger_projections::view;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -65,12 +64,7 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     let query = ListQuery::read(&uri)?;
     let page = query.numbered()?;
     let app = &front.app;
-    app.catch_up(&[view::CUSTOMERS]).await.map_err(|error| ApiError::internal(&error))?;
-    // Personal data is sealed: what can be looked for is a whole mail address, by its fingerprint.
-    let lookup = query.get("search").and_then(|email| customers::email_lookup(app, access.team_id, email));
-    let views = app.views.team(access.team_id);
-    let found = views.customers_page(lookup.as_deref(), page).await;
-    let mut found = found.map_err(|error| ApiError::internal(&error))?;
+    let mut found = customers::page(app, access.team_id, query.get("search"), page).await?;
     let more = query.cut(&mut found);
     let mut shown = Vec::with_capacity(found.len());
     for customer in &found {
@@ -96,8 +90,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let (asked, bytes) = read::json::<CustomerBody>(body).await?;
-    let idempotency = read::idempotency(&headers, bytes)?;
+    let (asked, idempotency) = read::creation::<CustomerBody>(&headers, body).await?;
     let maker = Maker { actor: &access.actor, idempotency: idempotency.as_ref() };
     let (app, team) = (&front.app, access.team_id);
     let id = customers::create(app, maker, team, &asked.into()).await?;
@@ -142,7 +135,7 @@ pub(super) async fn update(
     body: Body,
 ) -> Result<Reply, ApiError> {
     let id = access::id(&id, "customerId")?;
-    let (asked, _) = read::json::<CustomerBody>(body).await?;
+    let asked = read::json::<CustomerBody>(body).await?;
     let (app, team) = (&front.app, access.team_id);
     customers::update(app, &access.actor, team, id, &asked.into()).await?;
     let customer = customers::find(app, team, id).await?;

@@ -70,13 +70,8 @@ async fn list(front: &Front, access: &Access, kind: SeatKind, id: &str, uri: &Ur
         Some("createdAt") => all.sort_by_key(|seat| (seat.created_at, seat.id)),
         Some(_) => return Err(ApiError::bad_request("sortColumn: must be lastSeenAt or createdAt")),
     }
-    if !query.ascending {
-        all.reverse();
-    }
     let total = all.len();
-    let skipped = usize::try_from(query.skipped()).unwrap_or(usize::MAX);
-    let mut rows: Vec<_> = all.into_iter().skip(skipped).collect();
-    let more = query.cut(&mut rows);
+    let (rows, more) = query.of(all);
     let shown: Vec<_> = rows.iter().map(|seat| data(access, seat)).collect();
     let name = match kind {
         SeatKind::Device => "hwids",
@@ -180,7 +175,7 @@ async fn update(
         SeatKind::Address => ("ipId", "IP_ADDRESS_NOT_FOUND"),
     };
     let (license_id, seat_id) = (access::id(license, "licenseId")?, access::id(seat, name)?);
-    let (UpdateSeat { forgotten }, _) = read::json(body).await?;
+    let UpdateSeat { forgotten } = read::json(body).await?;
     let (app, team) = (&front.app, access.team_id);
     by_id(app, team, license_id).await?;
     match seats::find(app, team, license_id, seat_id).await {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::access::Access;
 use super::products::ProductData;
 use crate::admin::customers::CustomerJson;
-use crate::admin::licenses::describe;
+use crate::admin::licenses::{LicenseJson, describe, describe_used};
 use crate::admin::{AdminError, customers};
 use crate::app::App;
 use crate::opened;
@@ -77,9 +77,20 @@ pub(super) struct WholeLicense {
     products: Vec<ProductData>,
 }
 
-/// A licence as it stands now.
-pub(super) async fn data(app: &App, access: &Access, license: &License) -> Result<LicenseData, AdminError> {
-    let shown = describe(app, access.team_id, license, app.clock.now()).await?;
+/// Licences as they stand now.
+pub(super) async fn listed(app: &App, access: &Access, found: &[License]) -> Result<Vec<LicenseData>, AdminError> {
+    let ids: Vec<_> = found.iter().map(|license| license.id).collect();
+    let (team, now) = (access.team_id, app.clock.now());
+    let used = app.activity.last_used(team, Some(&ids)).await?;
+    let mut all = Vec::with_capacity(found.len());
+    for license in found {
+        let shown = describe_used(app, team, license, now, used.get(&license.id).copied()).await?;
+        all.push(data(app, access, license, shown).await?);
+    }
+    Ok(all)
+}
+
+async fn data(app: &App, access: &Access, license: &License, shown: LicenseJson) -> Result<LicenseData, AdminError> {
     let ends = ExpirationFields::of(license);
     let notes = license.amended.metadata.as_ref();
     Ok(LicenseData {
@@ -122,5 +133,6 @@ pub(super) async fn whole(app: &App, access: &Access, license: &License) -> Resu
     }
     let of_team = |id| access.team.products.get(id).map(|product| ProductData::of(team_id, product));
     let products = license.product_ids().iter().filter_map(of_team).collect();
-    Ok(WholeLicense { license: data(app, access, license).await?, customers: holders, products })
+    let shown = describe(app, team_id, license, app.clock.now()).await?;
+    Ok(WholeLicense { license: data(app, access, license, shown).await?, customers: holders, products })
 }

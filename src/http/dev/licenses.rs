@@ -4,13 +4,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
 use keyledger_events::TeamId;
-use keyledger_projections::{License, LicenseFilter, view};
+use keyledger_projections::{License, LicenseFilter};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::access::{self, Access};
 use super::license_body::{CreateLicense, UpdateLicense, notes};
-use super::license_data::{WholeLicense, data, whole};
+use super::license_data::{WholeLicense, listed, whole};
 use super::page::ListQuery;
 use super::read;
 use crate::admin::idempotency::Maker;
@@ -22,7 +22,6 @@ use crate::http::openapi::{
     Deleted, Envelope, Errors, IdempotencyHeader, LicenseFilterParams, LicensePage, LicensePath, ListParams, TeamPath,
 };
 use crate::licensing::commands::Command;
-use crate::verification::asked::is_license_key;
 
 #[utoipa::path(
     get,
@@ -38,17 +37,9 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     let query = ListQuery::read(&uri)?;
     let (product_ids, customer_ids) = (query.ids("productIds")?, query.ids("customerIds")?);
     let filter = LicenseFilter { product_ids, customer_ids, ..LicenseFilter::default() };
-    let page = query.numbered()?;
-    let app = &front.app;
-    app.catch_up(&[view::LICENSES]).await.map_err(|error| ApiError::internal(&error))?;
-    let views = app.views.team(access.team_id);
-    let mut found = views.licenses_page(&filter, page).await.map_err(|error| ApiError::internal(&error))?;
-    let total = views.count_licenses(&filter).await.map_err(|error| ApiError::internal(&error))?;
+    let (mut found, total) = licenses::page(&front.app, access.team_id, &filter, query.numbered()?).await?;
     let more = query.cut(&mut found);
-    let mut shown = Vec::with_capacity(found.len());
-    for license in &found {
-        shown.push(data(app, &access, license).await?);
-    }
+    let shown = listed(&front.app, &access, &found).await?;
     let page = json!({ "licenses": shown, "hasNextPage": more, "totalResults": total });
     Reply::ok("Licenses retrieved successfully", &page)
 }
@@ -70,8 +61,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let (asked, bytes) = read::json::<CreateLicense>(body).await?;
-    let idempotency = read::idempotency(&headers, bytes)?;
+    let (asked, idempotency) = read::creation::<CreateLicense>(&headers, body).await?;
     let maker = Maker { actor: &access.actor, idempotency: idempotency.as_ref() };
     let (settings, mail) = (asked.settings()?, asked.send_email_delivery);
     let new = NewLicense { settings, metadata: notes(asked.metadata), mail };
@@ -122,10 +112,8 @@ pub(super) async fn update(
     body: Body,
 ) -> Result<Reply, ApiError> {
     let id = access::id(&id, "licenseId")?;
-    let (asked, _) = read::json::<UpdateLicense>(body).await?;
-    if !is_license_key(&asked.license_key) {
-        return Err(ApiError::bad_request("licenseKey: must have the form XXXXX-XXXXX-XXXXX-XXXXX-XXXXX"));
-    }
+    let asked = read::json::<UpdateLicense>(body).await?;
+    read::license_key(&asked.license_key)?;
     let settings = asked.settings()?;
     let update = Update { license_key: asked.license_key, settings, metadata: notes(asked.metadata) };
     licenses::update(&front.app, &access.actor, access.team_id, id, &update).await?;

@@ -22,11 +22,11 @@ const PAGE_MAX: u32 = 100_000;
 pub(super) struct ListQuery {
     parameters: BTreeMap<String, String>,
     /// From 1.
-    pub(super) page: u32,
+    page: u32,
     /// Rows of a page.
     pub(super) size: u32,
     /// The smallest first.
-    pub(super) ascending: bool,
+    ascending: bool,
 }
 
 impl ListQuery {
@@ -90,7 +90,7 @@ impl ListQuery {
     }
 
     /// Rows before the page.
-    pub(super) fn skipped(&self) -> u32 {
+    fn skipped(&self) -> u32 {
         (self.page - 1) * self.size
     }
 
@@ -100,6 +100,17 @@ impl ListQuery {
         let more = rows.len() > size;
         rows.truncate(size);
         more
+    }
+
+    /// The page of rows that are all at hand, the smallest first, and whether there is a next one.
+    pub(super) fn of<T>(&self, mut ascending: Vec<T>) -> (Vec<T>, bool) {
+        if !self.ascending {
+            ascending.reverse();
+        }
+        let skipped = usize::try_from(self.skipped()).unwrap_or(usize::MAX);
+        let mut rows: Vec<_> = ascending.into_iter().skip(skipped).collect();
+        let more = self.cut(&mut rows);
+        (rows, more)
     }
 }
 

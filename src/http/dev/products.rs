@@ -93,17 +93,11 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     if query.get("sortColumn") == Some("updatedAt") {
         all.sort_by_key(|product| (product.updated_at, product.created_position));
     }
-    if !query.ascending {
-        all.reverse();
-    }
     let total = all.len();
-    let skipped = usize::try_from(query.skipped()).unwrap_or(usize::MAX);
-    let mut rows: Vec<_> = all.iter().skip(skipped).map(|product| ProductData::of(access.team_id, product)).collect();
-    let more = query.cut(&mut rows);
-    Reply::ok(
-        "Products retrieved successfully",
-        &json!({ "products": rows, "hasNextPage": more, "totalResults": total }),
-    )
+    let (found, more) = query.of(all);
+    let shown: Vec<_> = found.iter().map(|product| ProductData::of(access.team_id, product)).collect();
+    let page = json!({ "products": shown, "hasNextPage": more, "totalResults": total });
+    Reply::ok("Products retrieved successfully", &page)
 }
 
 #[utoipa::path(
@@ -123,8 +117,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let (asked, bytes) = read::json::<ProductBody>(body).await?;
-    let idempotency = read::idempotency(&headers, bytes)?;
+    let (asked, idempotency) = read::creation::<ProductBody>(&headers, body).await?;
     let maker = Maker { actor: &access.actor, idempotency: idempotency.as_ref() };
     let made = products::create(&front.app, maker, access.team_id, &asked.into()).await?;
     let product = products::find(&front.app, access.team_id, made.id).await?;
@@ -168,7 +161,7 @@ pub(super) async fn update(
     body: Body,
 ) -> Result<Reply, ApiError> {
     let id = access::id(&id, "productId")?;
-    let (asked, _) = read::json::<ProductBody>(body).await?;
+    let asked = read::json::<ProductBody>(body).await?;
     products::update(&front.app, &access.actor, access.team_id, id, &asked.into()).await?;
     let product = products::find(&front.app, access.team_id, id).await?;
     Reply::ok("Product updated successfully", &ProductData::of(access.team_id, &product))

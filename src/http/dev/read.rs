@@ -8,24 +8,37 @@ use super::object::Object;
 use crate::admin::idempotency::Idempotency;
 use crate::http::body;
 use crate::http::envelope::ApiError;
+use crate::verification::asked::is_license_key;
 
 /// The longest idempotency key, in characters.
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
-/// A body of JSON, and its bytes.
-pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<(T, Vec<u8>), ApiError> {
+/// A body of JSON.
+pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
+    parsed(&body::read(body).await?)
+}
+
+/// A body of JSON that asks for something to be made, and what recognises a repeat of it.
+pub(super) async fn creation<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(T, Option<Idempotency>), ApiError> {
     let bytes = body::read(body).await?;
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
+    Ok((parsed(&bytes)?, idempotency(headers, bytes.to_vec())?))
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, reason) = (error.path().to_string(), error.inner().to_string());
         ApiError::bad_request(if path == "." { format!("the body: {reason}") } else { format!("{path}: {reason}") })
     })?;
     reader.end().map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
-    Ok((value, bytes.to_vec()))
+    Ok(value)
 }
 
 /// The caller's key for one creation.
-pub(super) fn idempotency(headers: &HeaderMap, body: Vec<u8>) -> Result<Option<Idempotency>, ApiError> {
+fn idempotency(headers: &HeaderMap, body: Vec<u8>) -> Result<Option<Idempotency>, ApiError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| {
         (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
@@ -35,4 +48,10 @@ pub(super) fn idempotency(headers: &HeaderMap, body: Vec<u8>) -> Result<Option<I
         ApiError::bad_request(details)
     };
     Ok(Some(Idempotency { key: key.ok_or_else(bad)?.to_owned(), body }))
+}
+
+/// Checks the form of a licence key. The key is not repeated in an error: it may be a customer's, mistyped.
+pub(super) fn license_key(text: &str) -> Result<(), ApiError> {
+    let bad = || ApiError::bad_request("licenseKey: must have the form XXXXX-XXXXX-XXXXX-XXXXX-XXXXX");
+    is_license_key(text).then_some(()).ok_or_else(bad)
 }

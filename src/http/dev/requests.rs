@@ -94,7 +94,7 @@ pub(super) struct ExplainBody {
     security(("bearer" = []))
 )]
 pub(super) async fn explain(access: Access, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
-    let (asked, _) = read::json::<ExplainBody>(body).await?;
+    let asked = read::json::<ExplainBody>(body).await?;
     let question = Question {
         license_key: asked.license_key,
         hardware_identifier: asked.hardware_identifier,
