@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{AdminError, CONFLICTS_MAX, by, teams};
+use super::{AdminError, CONFLICTS_MAX, append, by, teams};
 use crate::app::App;
 
 /// What every key begins with, so that people and scanners recognise one that leaked.
@@ -112,8 +112,7 @@ pub async fn revoke(app: &App, actor: &str, team: TeamId, key_id: Uuid) -> Resul
         }
         let stream = StreamId::new(StreamKind::Team, team.0);
         let event = NewEvent::new(stream, app.clock.now(), ApiKeyRevoked { key_id });
-        let request = AppendRequest::new(team, by(actor)).expect(stream, config.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, config.version, event).await? {
             app.catch_up(&[view::TEAMS]).await?;
             return Ok(true);
         }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::idempotency::Maker;
-use super::{AdminError, CONFLICTS_MAX, by, metadata, teams};
+use super::{AdminError, CONFLICTS_MAX, append, by, metadata, teams};
 use crate::app::App;
 use crate::opened;
 use crate::providers::person::Person;
@@ -291,8 +291,7 @@ pub async fn remove(app: &App, actor: &str, team: TeamId, customer_id: Uuid) -> 
         let customer = find(app, team, customer_id).await?;
         let event: Event = CustomerRemoved {}.into();
         let event = NewEvent::new(stream, app.clock.now(), event);
-        let request = AppendRequest::new(team, by(actor)).expect(stream, customer.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, customer.version, event).await? {
             return Ok(());
         }
     }

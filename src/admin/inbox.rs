@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use keyledger_events::event::inbox::{Provider, ProviderEventReopened};
-use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, TeamId, Timestamp};
+use keyledger_events::{NewEvent, TeamId, Timestamp};
 use keyledger_projections::{InboxEntry, Outcome, Page, QueryError, view};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{AdminError, CONFLICTS_MAX, Listing, by, teams};
+use super::{AdminError, CONFLICTS_MAX, Listing, append, teams};
 use crate::app::App;
 use crate::providers::inbox::{InboxState, stream_of};
 use crate::providers::interpreter;
@@ -162,8 +162,7 @@ async fn reopen(
         }
         let reopened = ProviderEventReopened { reason: "retried by an admin".to_owned(), query: query.cloned() };
         let event = NewEvent::new(stream, app.clock.now(), reopened);
-        let request = AppendRequest::new(entry.team, by(actor)).expect(stream, state.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, entry.team, state.version, event).await? {
             return Ok(());
         }
     }

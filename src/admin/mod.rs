@@ -1,4 +1,4 @@
-//! What an admin does and sees: operations on the [`App`](crate::app::App), the same for the command line and for HTTP.
+//! What an admin does and sees: operations on the [`App`], the same for the command line and for HTTP.
 //!
 //! A file per noun. What is denied here ("there is no such team") is denied by the ledger, because every operation
 //! looks after catching up with its head.
@@ -27,7 +27,9 @@ pub mod verifications;
 pub use error::AdminError;
 pub use listing::Listing;
 
-use keyledger_events::Provenance;
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, Provenance, TeamId};
+
+use crate::app::App;
 
 /// Times an operation is decided again because its stream moved on meanwhile.
 const CONFLICTS_MAX: u32 = 20;
@@ -38,4 +40,11 @@ pub const ACTOR_CLI: &str = "cli";
 /// What an admin does has no cause but the admin.
 fn by(actor: &str) -> Provenance {
     Provenance::of(actor)
+}
+
+/// Appends one event that was decided on this version of its stream. `false` means that the stream moved on meanwhile
+/// and it is to be decided again.
+async fn append(app: &App, actor: &str, team: TeamId, version: i64, event: NewEvent) -> Result<bool, AdminError> {
+    let request = AppendRequest::new(team, by(actor)).expect(event.stream, version).event(event);
+    Ok(matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. }))
 }

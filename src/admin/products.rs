@@ -2,12 +2,12 @@
 
 use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::event::product::{ProductRegistered, ProductRemoved, ProductUpdated};
-use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId};
+use keyledger_events::{Event, NewEvent, StreamId, StreamKind, TeamId};
 use keyledger_projections::{Product, view};
 use uuid::Uuid;
 
 use super::idempotency::Maker;
-use super::{AdminError, CONFLICTS_MAX, by, metadata, names, teams};
+use super::{AdminError, CONFLICTS_MAX, append, metadata, names, teams};
 use crate::app::App;
 
 /// The longest address on the web, in characters.
@@ -94,7 +94,7 @@ pub async fn update(
     new: &Description,
 ) -> Result<(), AdminError> {
     let new = new.checked()?;
-    append(app, actor, team, product_id, |product| {
+    change(app, actor, team, product_id, |product| {
         let update = ProductUpdated {
             name: (new.name != product.name).then(|| new.name.clone()),
             url: (new.url != product.url).then(|| new.url.clone().unwrap_or_default()),
@@ -110,10 +110,10 @@ pub async fn update(
 /// # Errors
 /// When there is no such product.
 pub async fn remove(app: &App, actor: &str, team: TeamId, product_id: Uuid) -> Result<(), AdminError> {
-    append(app, actor, team, product_id, |_| Some(ProductRemoved {}.into())).await
+    change(app, actor, team, product_id, |_| Some(ProductRemoved {}.into())).await
 }
 
-async fn append(
+async fn change(
     app: &App,
     actor: &str,
     team: TeamId,
@@ -125,8 +125,7 @@ async fn append(
         let product = find(app, team, product_id).await?;
         let Some(event) = decide(&product) else { return Ok(()) };
         let event = NewEvent::new(stream, app.clock.now(), event);
-        let request = AppendRequest::new(team, by(actor)).expect(stream, product.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, product.version, event).await? {
             return Ok(());
         }
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use keyledger_events::event::license::{AddressBound, AddressReleased, DeviceBound, DeviceReleased, ReleaseReason};
 use keyledger_events::sealed::SealContext;
-use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
+use keyledger_events::{Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{Seat, SeatKind, Seats, view};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{AdminError, CONFLICTS_MAX, by, licenses, teams};
+use super::{AdminError, CONFLICTS_MAX, append, licenses, teams};
 use crate::app::App;
 use crate::opened;
 use crate::verification::{Holder, sealing_key};
@@ -180,8 +180,7 @@ pub async fn remember(
             SeatKind::Address => AddressBound { address_id: seat_id, lookup: holder.lookup, address: sealed }.into(),
         };
         let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event };
-        let request = AppendRequest::new(team, by(actor)).expect(stream, version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, version, event).await? {
             return Ok(true);
         }
     }
@@ -226,8 +225,7 @@ pub async fn forget(
             return Ok(false);
         };
         let event = NewEvent::new(stream, app.clock.now(), event);
-        let request = AppendRequest::new(team, by(actor)).expect(stream, version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, version, event).await? {
             app.activity.forget_seat(team, license_id, seat_id).await?;
             return Ok(true);
         }

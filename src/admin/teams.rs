@@ -11,7 +11,7 @@ use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamK
 use keyledger_projections::{TeamConfig, view};
 use zeroize::Zeroizing;
 
-use super::{AdminError, CONFLICTS_MAX, by, names};
+use super::{AdminError, CONFLICTS_MAX, append, by, names};
 use crate::app::App;
 
 /// Characters of a PEM line (RFC 7468 section 2).
@@ -130,8 +130,7 @@ pub async fn update(app: &App, actor: &str, team: TeamId, change: TeamUpdated) -
         }
         let stream = StreamId::new(StreamKind::Team, team.0);
         let event = NewEvent::new(stream, app.clock.now(), news);
-        let request = AppendRequest::new(team, by(actor)).expect(stream, current.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, current.version, event).await? {
             return find(app, team).await;
         }
     }

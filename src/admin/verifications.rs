@@ -4,12 +4,12 @@ use keyledger_events::event::team::{
     BlacklistEntryAdded, BlacklistEntryRemoved, BlacklistKind, VerificationSettingsUpdated,
 };
 use keyledger_events::sealed::SealContext;
-use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{BlacklistEntry, TeamConfig, VerificationSettings};
+use keyledger_events::{NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
+use keyledger_projections::{BlacklistEntry, VerificationSettings};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{AdminError, CONFLICTS_MAX, by, teams};
+use super::{AdminError, CONFLICTS_MAX, append, teams};
 use crate::activity::{RequestFilter, StoredRequest};
 use crate::app::App;
 use crate::verification::blacklist::network;
@@ -35,24 +35,19 @@ pub async fn update(
     change: VerificationSettingsUpdated,
 ) -> Result<VerificationSettings, AdminError> {
     check(&change)?;
+    let stream = StreamId::new(StreamKind::Team, team.0);
     for _ in 0..CONFLICTS_MAX {
         let current = teams::find(app, team).await?;
         let news = differing(&current.verification, &change);
         if news == VerificationSettingsUpdated::default() {
             return Ok(current.verification);
         }
-        if append(app, actor, &current, news).await? {
+        let event = NewEvent::new(stream, app.clock.now(), news);
+        if append(app, actor, team, current.version, event).await? {
             return Ok(teams::find(app, team).await?.verification);
         }
     }
     Err(AdminError::Contended)
-}
-
-async fn append(app: &App, actor: &str, team: &TeamConfig, event: impl Into<Event>) -> Result<bool, AdminError> {
-    let stream = StreamId::new(StreamKind::Team, team.id.0);
-    let event = NewEvent::new(stream, app.clock.now(), event);
-    let request = AppendRequest::new(team.id, by(actor)).expect(stream, team.version).event(event);
-    Ok(matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. }))
 }
 
 fn check(change: &VerificationSettingsUpdated) -> Result<(), AdminError> {
@@ -130,6 +125,7 @@ pub async fn block(
     value: &str,
 ) -> Result<BlacklistJson, AdminError> {
     let value = normal(kind, value)?;
+    let stream = StreamId::new(StreamKind::Team, team.0);
     for _ in 0..CONFLICTS_MAX {
         let current = teams::find(app, team).await?;
         let known = blacklist(app, team).await?;
@@ -141,14 +137,13 @@ pub async fn block(
                 format!("the blacklist has {BLACKLIST_MAX} entries, which is its limit; block networks instead");
             return Err(AdminError::Refused(message));
         }
-        let (stream, event_id, entry_id) = (StreamId::new(StreamKind::Team, team.0), id::fresh(), id::fresh());
+        let (event_id, entry_id) = (id::fresh(), id::fresh());
         let context = SealContext { team, event_id, field: BlacklistEntry::VALUE_FIELD };
         let sealed = app.keys.team_key(team).await?.seal(context, value.as_bytes());
         let now = app.clock.now();
         let event = BlacklistEntryAdded { entry_id, kind, value: sealed }.into();
         let event = NewEvent { stream, event_id, occurred_at: now, event };
-        let request = AppendRequest::new(team, by(actor)).expect(stream, current.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, current.version, event).await? {
             return Ok(BlacklistJson { id: entry_id, kind, value, added_at: now });
         }
     }
@@ -160,13 +155,15 @@ pub async fn block(
 /// # Errors
 /// When there is no such entry.
 pub async fn unblock(app: &App, actor: &str, team: TeamId, entry_id: Uuid) -> Result<(), AdminError> {
+    let stream = StreamId::new(StreamKind::Team, team.0);
     for _ in 0..CONFLICTS_MAX {
         let current = teams::find(app, team).await?;
         if !current.blacklist.iter().any(|entry| entry.entry_id == entry_id) {
             let list = "blacklist list --team ID";
             return Err(AdminError::NotFound { what: "blacklist entry", id: entry_id.to_string(), list });
         }
-        if append(app, actor, &current, BlacklistEntryRemoved { entry_id }).await? {
+        let event = NewEvent::new(stream, app.clock.now(), BlacklistEntryRemoved { entry_id });
+        if append(app, actor, team, current.version, event).await? {
             return Ok(());
         }
     }

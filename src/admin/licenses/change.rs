@@ -1,10 +1,10 @@
 //! What an admin decides about a licence.
 
-use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, RecordedEvent, StreamId, StreamKind, TeamId};
+use keyledger_events::{NewEvent, RecordedEvent, StreamId, StreamKind, TeamId};
 use keyledger_projections::License;
 use uuid::Uuid;
 
-use crate::admin::{AdminError, CONFLICTS_MAX, by};
+use crate::admin::{AdminError, CONFLICTS_MAX, append};
 use crate::app::App;
 use crate::licensing::commands::{Command, decide};
 
@@ -41,8 +41,7 @@ pub async fn change(
         };
         let stream = StreamId::new(StreamKind::License, id);
         let event = NewEvent::new(stream, occurred_at, event);
-        let request = AppendRequest::new(team, by(actor)).expect(stream, license.version).event(event);
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+        if append(app, actor, team, license.version, event).await? {
             let (team, license) = super::find(app, Some(team), &id.to_string()).await?;
             return Ok(Done { team, license, changed: true });
         }
