@@ -14,7 +14,7 @@ mod write;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keyledger_events::{TeamId, Timestamp};
+use keyledger_events::{TeamId, Timestamp, clock};
 use keyledger_projections::db::ColumnError;
 use keyledger_projections::{Database, SeatKind};
 use uuid::Uuid;
@@ -25,6 +25,14 @@ pub use statistics::RequestStatistics;
 pub use store::{open_postgres, open_sqlite};
 
 use pending::{Pending, Used};
+
+const DAY_US: i64 = 86_400 * 1_000_000;
+
+/// The moment so many microseconds before `now`.
+fn before(now: Timestamp, microseconds: i64) -> Timestamp {
+    let then = clock::from_microseconds(now.as_microsecond().saturating_sub(microseconds));
+    then.unwrap_or(Timestamp::UNIX_EPOCH)
+}
 
 /// Why activity cannot be read or written.
 #[derive(Debug, thiserror::Error)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use keyledger_events::{SharedClock, Timestamp, clock};
+use keyledger_events::SharedClock;
 use tokio::time::Instant;
 
-use super::Activity;
 use super::pending::LOG_ENTRIES_SOON;
+use super::{Activity, DAY_US, before};
 use crate::stop::Stopping;
 
 /// How long the requests log is kept unless somebody says otherwise.
@@ -17,7 +17,6 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the log is purged.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
-const DAY_US: i64 = 86_400 * 1_000_000;
 
 impl Activity {
     /// Writes and purges until told to stop. What is noted after that is for the caller to write.
@@ -27,7 +26,7 @@ impl Activity {
 
     async fn purge_hourly(&self, clock: SharedClock, retention_days: u32, mut stopping: Stopping) {
         loop {
-            let purging = self.purge(horizon(clock.now(), retention_days));
+            let purging = self.purge(before(clock.now(), i64::from(retention_days).saturating_mul(DAY_US)));
             tokio::select! {
                 purged = purging => if let Err(error) = purged {
                     tracing::warn!(%error, "the requests log could not be purged; this is tried again in an hour");
@@ -58,10 +57,4 @@ impl Activity {
             }
         }
     }
-}
-
-/// Entries before this moment are not kept.
-fn horizon(now: Timestamp, retention_days: u32) -> Timestamp {
-    let microseconds = now.as_microsecond().saturating_sub(i64::from(retention_days).saturating_mul(DAY_US));
-    clock::from_microseconds(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use keyledger_events::{TeamId, Timestamp, clock};
-use keyledger_projections::{Database, Value};
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::Database;
 
-use super::ActivityError;
 use super::entry::RequestKind;
 use super::pending::Used;
 use super::store::table;
+use super::{ActivityError, DAY_US, before};
 
-const DAY_US: i64 = 86_400 * 1_000_000;
 const HOUR_US: i64 = 3_600 * 1_000_000;
 /// Countries that are listed.
 const COUNTRIES_MAX: u32 = 10;
@@ -34,11 +33,6 @@ pub struct RequestStatistics {
     pub licenses_used_last_hour: i64,
 }
 
-fn ago(now: Timestamp, microseconds: i64) -> Value {
-    let then = clock::from_microseconds(now.as_microsecond().saturating_sub(microseconds));
-    then.unwrap_or(Timestamp::UNIX_EPOCH).into()
-}
-
 pub(super) async fn read(
     database: &Database,
     team: TeamId,
@@ -49,7 +43,8 @@ pub(super) async fn read(
         "SELECT kind, code, COUNT(*), COUNT(CASE WHEN at >= $3 THEN 1 END), COUNT(CASE WHEN at >= $4 THEN 1 END) \
          FROM {log} WHERE at >= $1 AND team = $2 GROUP BY kind, code"
     );
-    let args = vec![ago(now, 30 * DAY_US), team.into(), ago(now, 7 * DAY_US), ago(now, DAY_US)];
+    let args =
+        vec![before(now, 30 * DAY_US).into(), team.into(), before(now, 7 * DAY_US).into(), before(now, DAY_US).into()];
     let mut figures = RequestStatistics::default();
     for row in database.fetch(grouped, args).await? {
         let count = row.int(2)?;
@@ -65,12 +60,12 @@ pub(super) async fn read(
         "SELECT country, COUNT(*) FROM {log} WHERE at >= $1 AND team = $2 AND country IS NOT NULL \
          GROUP BY country ORDER BY COUNT(*) DESC, country LIMIT {COUNTRIES_MAX}"
     );
-    for row in database.fetch(countries, vec![ago(now, 30 * DAY_US), team.into()]).await? {
+    for row in database.fetch(countries, vec![before(now, 30 * DAY_US).into(), team.into()]).await? {
         figures.by_country.push((row.text(0)?.to_owned(), row.int(1)?));
     }
     let used =
         format!("SELECT COUNT(*) FROM {} WHERE team = $1 AND kind = $2 AND used_at >= $3", table(database, "used"));
-    let args = vec![team.into(), Used::License.number().into(), ago(now, HOUR_US)];
+    let args = vec![team.into(), Used::License.number().into(), before(now, HOUR_US).into()];
     if let Some(row) = database.fetch(used, args).await?.first() {
         figures.licenses_used_last_hour = row.int(0)?;
     }

@@ -138,17 +138,17 @@ impl LicenseCache {
         Self { ledger, slots, keys: Cache::new(KEYS_MAX) }
     }
 
-    /// The place of the licence that a key opens or opened, by the key's fingerprint; `None` when the view knows of
-    /// none.
+    /// The licence that a key opens or opened, by the key's fingerprint, and its place; `None` when there is none. A
+    /// key that was replaced still leads to its licence, but is its `key_lookup` no longer.
     ///
     /// # Errors
-    /// When the view cannot be read.
-    pub async fn by_key(
+    /// When the view or the ledger cannot be read.
+    pub async fn of_key(
         &self,
         views: &ViewStore,
         team: TeamId,
         lookup: String,
-    ) -> Result<Option<Arc<Slot>>, CacheError> {
+    ) -> Result<Option<(Arc<Slot>, Arc<Known>)>, CacheError> {
         let key = (team, lookup);
         let id = match self.keys.get(&key) {
             Some(id) => id,
@@ -158,11 +158,12 @@ impl LicenseCache {
                 id
             }
         };
-        Ok(Some(self.slot(team, id)))
+        let slot = self.slot(team, id);
+        Ok(self.known(&slot).await?.map(|known| (slot, known)))
     }
 
     /// The place of a licence, whether it exists or not.
-    pub fn slot(&self, team: TeamId, id: Uuid) -> Arc<Slot> {
+    fn slot(&self, team: TeamId, id: Uuid) -> Arc<Slot> {
         self.slots.get_with((team, id), || Arc::new(Slot::new(team, id)))
     }
 

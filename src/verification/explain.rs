@@ -12,8 +12,7 @@ use super::asked::{Asked, is_license_key};
 use super::cache::Known;
 use super::code::{Code, Refusal};
 use super::decide::{CHECKS, Case, Effects, Stop};
-use super::seat::LastSeen;
-use super::verifier::VerifyError;
+use super::verifier::{VerifyError, last_seen};
 use crate::activity::RequestKind;
 use crate::app::{App, FreshError};
 use crate::keys;
@@ -110,8 +109,9 @@ pub async fn explain(app: &App, team_id: TeamId, question: &Question) -> Result<
         branch: None,
         hardware_identifier: question.hardware_identifier.clone(),
     };
-    let devices_seen = last_seen(app, team_id, &known, SeatKind::Device).await?;
-    let addresses_seen = last_seen(app, team_id, &known, SeatKind::Address).await?;
+    let devices_seen = last_seen(app, team_id, known.license.id, SeatKind::Device).await.map_err(VerifyError::from)?;
+    let addresses_seen =
+        last_seen(app, team_id, known.license.id, SeatKind::Address).await.map_err(VerifyError::from)?;
     let case = Case {
         asked: &asked,
         address,
@@ -127,11 +127,6 @@ pub async fn explain(app: &App, team_id: TeamId, question: &Question) -> Result<
     };
     story.run(&case);
     Ok(story.concluded(Some(&known)))
-}
-
-async fn last_seen(app: &App, team: TeamId, known: &Known, kind: SeatKind) -> Result<LastSeen, VerifyError> {
-    let seen = app.activity.last_seen(team, known.license.id, kind).await?;
-    Ok(seen.into_iter().map(|seat| (seat.seat_id, seat.last_seen)).collect())
 }
 
 type FoundLicense = (std::sync::Arc<crate::directory::Team>, std::sync::Arc<Known>);
@@ -156,11 +151,7 @@ async fn find(
     };
     story.passes("team", format!("the team is \"{}\"", team.config.name));
     let lookup = keys::lookup(&app.keys, team_id, key);
-    let slot = app.licenses.by_key(&app.views, team_id, lookup.clone()).await?;
-    let known = match &slot {
-        Some(slot) => app.licenses.known(slot).await?,
-        None => None,
-    };
+    let known = app.licenses.of_key(&app.views, team_id, lookup.clone()).await?.map(|(_, known)| known);
     let not_found = || Refusal::new(Code::LicenseNotFound, "License not found");
     match known {
         Some(known) if known.license.key_lookup == lookup => {

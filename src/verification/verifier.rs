@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyledger_events::{AppendOutcome, LedgerError, Position, TeamId, Timestamp, WriterError};
 use keyledger_projections::{CatchUpError, License, SeatKind, view};
+use uuid::Uuid;
 
 use super::append::{self, Holder, SealError};
 use super::asked::Asked;
@@ -213,13 +214,8 @@ impl Verifier {
             return refused(None, Code::TeamNotFound, "Team not found");
         };
         let lookup = keys::lookup(&self.app.keys, team_id, &asked.license_key);
-        let slot = self.cache.by_key(&self.app.views, team_id, lookup.clone()).await?;
-        let known = match &slot {
-            Some(slot) => self.cache.known(slot).await?,
-            None => None,
-        };
-        // A key that was replaced still leads to its licence, but opens it no longer.
-        let (Some(slot), Some(known)) = (slot, known.filter(|known| known.license.key_lookup == lookup)) else {
+        let found = self.cache.of_key(&self.app.views, team_id, lookup.clone()).await?;
+        let Some((slot, known)) = found.filter(|(_, known)| known.license.key_lookup == lookup) else {
             return refused(Some(team), Code::LicenseNotFound, "License not found");
         };
         let holder = |kind, identifier| Holder::new(&self.app, team_id, known.license.id, kind, identifier);
@@ -245,8 +241,7 @@ impl Verifier {
                 Err(Stop::Unseen(kind)) => kind,
             };
             let team = found.team.config.id;
-            let last_seen = self.app.activity.last_seen(team, found.known.license.id, kind).await?;
-            let last_seen = last_seen.into_iter().map(|seat| (seat.seat_id, seat.last_seen)).collect();
+            let last_seen = last_seen(&self.app, team, found.id(), kind).await?;
             match kind {
                 SeatKind::Device => seen.devices = Some(last_seen),
                 SeatKind::Address => seen.addresses = Some(last_seen),
@@ -255,8 +250,19 @@ impl Verifier {
     }
 }
 
+/// When the devices or the addresses of a licence were last seen.
+pub(super) async fn last_seen(
+    app: &App,
+    team: TeamId,
+    license_id: Uuid,
+    kind: SeatKind,
+) -> Result<LastSeen, ActivityError> {
+    let seen = app.activity.last_seen(team, license_id, kind).await?;
+    Ok(seen.into_iter().map(|seat| (seat.seat_id, seat.last_seen)).collect())
+}
+
 impl Found {
-    fn id(&self) -> uuid::Uuid {
+    fn id(&self) -> Uuid {
         self.known.license.id
     }
 
