@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use crate::support::{Backend, Options, TestApp, TestResult, in_project, python};
+use crate::support::client::unlimited;
+use crate::support::{Backend, TestApp, TestResult, in_project, python};
 
 /// Requests that schemathesis makes up for each operation. More find more, and take longer.
 const EXAMPLES: &str = "25";
 
 #[tokio::test]
 async fn schemathesis_finds_no_answer_that_the_description_does_not_have() -> TestResult {
-    let options = Options::default().env("KEYLEDGER_VERIFY_LIMIT_PER_MINUTE", "0");
-    let app = TestApp::builder(Backend::Sqlite).polymart().options(options).build().await?;
+    let app = TestApp::selling(Backend::Sqlite, unlimited()).await?;
     let (license, key) = app.sell("hwidLimit=2").await?;
     let program = app.program("admin").await?;
     let customer = program.post("/customers", &json!({ "username": "zoe" })).await?.id()?;

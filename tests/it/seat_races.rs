@@ -3,9 +3,9 @@
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
-use crate::support::client::{ask, device};
+use crate::support::client::{ask, device, unlimited};
 use crate::support::process::Keyledger;
-use crate::support::{Backend, Options, TestApp, TestResult, on_both_stores};
+use crate::support::{Backend, TestApp, TestResult, on_both_stores};
 
 on_both_stores!(
     ten_thousand_clients_take_exactly_the_seats_that_there_are,
@@ -23,10 +23,8 @@ async fn servers(
     backend: Backend,
     query: &str,
 ) -> Result<(TestApp, Vec<Keyledger>, String, String), crate::support::Error> {
-    let options = Options::default()
-        .env("KEYLEDGER_VERIFY_LIMIT_PER_MINUTE", "0")
-        .env("KEYLEDGER_TRUSTED_PROXIES", "127.0.0.1/32");
-    let app = TestApp::builder(backend).polymart().options(options).build().await?;
+    let options = unlimited().env("KEYLEDGER_TRUSTED_PROXIES", "127.0.0.1/32");
+    let app = TestApp::selling(backend, options).await?;
     let mut beside = Vec::new();
     if backend == Backend::Postgres {
         beside = vec![app.server.start_beside().await?, app.server.start_beside().await?];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::app::{Answer, TestApp};
 use super::compose::polymart;
 use super::process::Keyledger;
-use super::{Error, TestResult, unique};
+use super::{Backend, Error, Options, TestResult, unique};
 
 /// What a client program is answered.
 #[derive(Debug)]
@@ -80,7 +80,17 @@ pub(crate) async fn ask(
     Ok(Verdict { status, body: serde_json::from_slice(&bytes)?, bytes, headers })
 }
 
+/// A server that programs may ask as often as they like.
+pub(crate) fn unlimited() -> Options {
+    Options::default().env("KEYLEDGER_VERIFY_LIMIT_PER_MINUTE", "0")
+}
+
 impl TestApp {
+    /// A server with a team that sells through Polymart.
+    pub(crate) async fn selling(backend: Backend, options: Options) -> Result<Self, Error> {
+        Self::builder(backend).polymart().options(options).build().await
+    }
+
     /// Sells a licence through Polymart, with settings in the URL, and tells its id and its key.
     pub(crate) async fn sell(&self, query: &str) -> Result<(String, String), Error> {
         // Each sale is of a product of its own, so that the same buyer may buy again.
