@@ -1,10 +1,10 @@
-//! The envelope of the developer API's answers, `{"data": …, "result": {…}}`, for good answers and for errors alike.
+//! The envelope of the answers to API keys, `{"data": …, "result": {…}}`, for good answers and for errors alike.
 //!
 //! Handlers say what they have to say; a layer around them puts it into the envelope, with the time.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -78,9 +78,14 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", details)
     }
 
+    /// 403.
+    pub(super) fn forbidden(details: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", details)
+    }
+
     /// 500. The cause is for the log.
     pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%cause, "a request of the developer API could not be served");
+        tracing::error!(%cause, "a request with an API key could not be served");
         let details = "the ledger cannot store or read this now; nothing was changed, try again";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR", details)
     }
@@ -155,4 +160,15 @@ pub(super) async fn seal(State(front): State<Front>, mut response: Response) -> 
     let no_store = axum::http::HeaderValue::from_static("no-store");
     sealed.headers_mut().insert(header::CACHE_CONTROL, no_store);
     sealed
+}
+
+/// What a group of routes with API keys answers where it has no route.
+pub(super) async fn not_found(uri: Uri) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is nothing at {}", uri.path()))
+}
+
+/// What a group of routes with API keys answers where it has a route, but not for this method.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    let details = format!("{} does not take {method}", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", details)
 }

@@ -1,7 +1,10 @@
 //! The front door: providers' endpoints and operations. A file per noun; handlers read top to bottom as a list of
 //! checks.
 
+mod access;
 mod address;
+mod admin;
+mod audit;
 mod body;
 mod client;
 mod dev;
@@ -9,9 +12,12 @@ mod envelope;
 mod error;
 mod integrations;
 mod limits;
+mod list_query;
+mod object;
 pub mod openapi;
 mod operations;
 mod query;
+mod read;
 pub mod server;
 mod unsigned;
 
@@ -64,6 +70,8 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
         .merge(client::router(Arc::new(front.clone())))
         .merge(dev::router(&front))
+        .merge(audit::router(&front))
+        .merge(admin::router(&front))
         .route("/api/openapi.json", get(openapi::json))
         .route("/api/docs", get(openapi::page))
         .route("/healthz", get(operations::healthz))

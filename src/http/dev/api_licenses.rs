@@ -5,14 +5,14 @@ use axum::http::StatusCode;
 use keyledger_projections::License;
 use serde_json::json;
 
-use super::access::Access;
 use super::license_data::{WholeLicense, whole};
 use super::licenses::revoke;
-use super::read;
 use crate::admin::licenses;
 use crate::http::Front;
+use crate::http::access::Access;
 use crate::http::envelope::{ApiError, Reply};
 use crate::http::openapi::{Deleted, Envelope, Errors, LicenseKeyPath};
+use crate::http::read;
 use crate::keys;
 
 #[utoipa::path(

@@ -7,18 +7,18 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::access::{self, Access};
 use super::license_body::{Note, notes};
-use super::object::Object;
-use super::page::ListQuery;
-use super::read;
 use crate::admin::customers::{self, Address, CustomerJson, Profile};
 use crate::admin::idempotency::Maker;
 use crate::http::Front;
+use crate::http::access::{self, Access};
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::list_query::ListQuery;
+use crate::http::object::Object;
 use crate::http::openapi::{
     CustomerPage, CustomerPath, Deleted, Envelope, Errors, IdempotencyHeader, ListParams, SearchParams, TeamPath,
 };
+use crate::http::read;
 
 /// Who a customer is, as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]

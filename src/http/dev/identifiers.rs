@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::access::{self, Access};
 use super::licenses::by_id;
-use super::page::ListQuery;
-use super::read;
 use crate::admin::AdminError;
 use crate::admin::seats::{self, SeatJson, SeatStatus};
 use crate::http::Front;
+use crate::http::access::{self, Access};
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::list_query::ListQuery;
 use crate::http::openapi::{Envelope, Errors, Forgotten, LicensePath, SeatListParams, SeatPage, SeatPath};
+use crate::http::read;
 
 #[utoipa::path(
     get,

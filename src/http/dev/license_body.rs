@@ -7,8 +7,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::object::Object;
 use crate::http::envelope::ApiError;
+use crate::http::object::Object;
 use crate::licensing::settings::Settings;
 
 /// How a licence ends.

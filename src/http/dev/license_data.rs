@@ -11,12 +11,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::access::Access;
 use super::products::ProductData;
 use crate::admin::customers::CustomerJson;
 use crate::admin::licenses::{LicenseJson, describe, describe_used};
 use crate::admin::{AdminError, customers};
 use crate::app::App;
+use crate::http::access::Access;
 use crate::opened;
 use crate::verification::answer::ExpirationFields;
 

@@ -8,19 +8,19 @@ use keyledger_projections::{License, LicenseFilter};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::access::{self, Access};
 use super::license_body::{CreateLicense, UpdateLicense, notes};
 use super::license_data::{WholeLicense, listed, whole};
-use super::page::ListQuery;
-use super::read;
 use crate::admin::idempotency::Maker;
 use crate::admin::licenses::{self, NewLicense, Update};
 use crate::app::App;
 use crate::http::Front;
+use crate::http::access::{self, Access};
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::list_query::ListQuery;
 use crate::http::openapi::{
     Deleted, Envelope, Errors, IdempotencyHeader, LicenseFilterParams, LicensePage, LicensePath, ListParams, TeamPath,
 };
+use crate::http::read;
 use crate::licensing::commands::Command;
 
 #[utoipa::path(

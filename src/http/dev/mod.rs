@@ -1,29 +1,24 @@
 //! The developer API: what a seller's own programs do. The routes and the fields are Lukittu's, so that programs
 //! written for it work with nothing but the address and the key changed; what is ours comes on top.
 
-mod access;
 pub(super) mod api_licenses;
 pub(super) mod customers;
 pub(super) mod identifiers;
 mod license_body;
 pub(super) mod license_data;
 pub(super) mod licenses;
-mod object;
-mod page;
 pub(super) mod products;
-mod read;
 pub(super) mod requests;
 pub(super) mod statistics;
 
 use axum::Router;
-use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::map_response_with_state;
 use axum::routing::{get, patch};
 
 pub(crate) use statistics::StatisticsCache;
 
 use super::Front;
-use super::envelope::{ApiError, seal};
+use super::envelope::{method_not_allowed, not_found, seal};
 
 /// What a seller's programs ask for.
 pub(super) fn router(front: &Front) -> Router<Front> {
@@ -46,13 +41,4 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response_with_state(front.clone(), seal));
     Router::new().nest("/api/v1/dev/teams/{teamId}", routes)
-}
-
-async fn not_found(uri: Uri) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is nothing at {}", uri.path()))
-}
-
-async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    let details = format!("{} does not take {method}", uri.path());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", details)
 }

@@ -11,18 +11,18 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::access::{self, Access};
 use super::license_body::{Note, notes};
-use super::object::Object;
-use super::page::ListQuery;
-use super::read;
 use crate::admin::idempotency::Maker;
 use crate::admin::products::{self, Description};
 use crate::http::Front;
+use crate::http::access::{self, Access};
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::list_query::ListQuery;
+use crate::http::object::Object;
 use crate::http::openapi::{
     Deleted, Envelope, Errors, IdempotencyHeader, ListParams, ProductPage, ProductPath, TeamPath,
 };
+use crate::http::read;
 
 /// A product as programs read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

@@ -12,14 +12,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::access::{self, Access};
-use super::page::ListQuery;
-use super::read;
 use crate::activity::{RequestFilter, RequestKind};
 use crate::admin::verifications;
 use crate::http::Front;
+use crate::http::access::{self, Access};
 use crate::http::envelope::{ApiError, Reply};
+use crate::http::list_query::ListQuery;
 use crate::http::openapi::{Envelope, Errors, Explained, RequestPage, RequestParams, TeamPath};
+use crate::http::read;
 use crate::verification::explain::Question;
 
 #[utoipa::path(

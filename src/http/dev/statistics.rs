@@ -8,10 +8,10 @@ use keyledger_projections::{LicenseFilter, view};
 use moka::sync::Cache;
 use serde_json::{Value, json};
 
-use super::access::Access;
 use crate::admin::AdminError;
 use crate::app::App;
 use crate::http::Front;
+use crate::http::access::Access;
 use crate::http::envelope::{ApiError, Reply};
 use crate::http::openapi::{Envelope, Errors, Figures, TeamPath};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use keyledger_events::event::team::ApiKeyScope;
 use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::ApiKey;
@@ -24,6 +24,40 @@ pub(super) struct Access {
     pub(super) team_id: TeamId,
     /// What is written as who did it: `api:<key id>`.
     pub(super) actor: String,
+    /// What the key may do.
+    scope: ApiKeyScope,
+}
+
+/// A key that may read all of a team's history: an auditor's or an admin's.
+pub(super) struct Auditor(pub(super) Access);
+
+/// A key that may do everything to its team: an admin's.
+pub(super) struct Admin(pub(super) Access);
+
+impl FromRequestParts<Front> for Auditor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
+        let access = Access::from_request_parts(parts, front).await?;
+        match access.scope {
+            ApiKeyScope::Auditor | ApiKeyScope::Admin => Ok(Self(access)),
+            ApiKeyScope::Developer => Err(ApiError::forbidden("this takes an API key of the scope auditor or admin")),
+        }
+    }
+}
+
+impl FromRequestParts<Front> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, front: &Front) -> Result<Self, ApiError> {
+        let access = Access::from_request_parts(parts, front).await?;
+        match access.scope {
+            ApiKeyScope::Admin => Ok(Self(access)),
+            ApiKeyScope::Developer | ApiKeyScope::Auditor => {
+                Err(ApiError::forbidden("this takes an API key of the scope admin"))
+            }
+        }
+    }
 }
 
 impl FromRequestParts<Front> for Access {
@@ -57,7 +91,7 @@ impl FromRequestParts<Front> for Access {
         };
         allowed(scope, &parts.method)?;
         front.app.activity.key_used(team_id, key_id, now);
-        Ok(Self { team, team_id, actor: format!("api:{key_id}") })
+        Ok(Self { team, team_id, actor: format!("api:{key_id}"), scope })
     }
 }
 
@@ -97,10 +131,7 @@ fn allowed(scope: ApiKeyScope, method: &Method) -> Result<(), ApiError> {
     match scope {
         ApiKeyScope::Developer | ApiKeyScope::Admin => Ok(()),
         ApiKeyScope::Auditor if method == Method::GET || method == Method::HEAD => Ok(()),
-        ApiKeyScope::Auditor => {
-            let details = "an auditor's key may read and nothing else";
-            Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", details))
-        }
+        ApiKeyScope::Auditor => Err(ApiError::forbidden("an auditor's key may read and nothing else")),
     }
 }
 
