@@ -187,9 +187,11 @@ async fn load<F: Fold>(
         }
     }
     let mut rows = HashMap::with_capacity(seen.len());
-    for chunk in chunks(&keys) {
-        let args = chunk.iter().flatten().cloned().collect();
-        for row in tx.fetch(F::TABLE.select(table, chunk.len()), args).await? {
+    for asked in keys.chunks(ROWS_PER_STATEMENT[0]) {
+        // A key that is asked for twice is found once: so one statement does, of one of the few sizes.
+        let size = ROWS_PER_STATEMENT.into_iter().rfind(|size| *size >= asked.len()).unwrap_or(asked.len());
+        let args = asked.iter().chain(asked.last().into_iter().cycle()).take(size).flatten().cloned().collect();
+        for row in tx.fetch(F::TABLE.select(table, size), args).await? {
             let key =
                 Key::of(&row, F::TABLE.key_columns).ok_or_else(|| bad("its key is not one of ours".to_owned()))?;
             let stored = row.values().last().ok_or_else(|| bad("it has no columns".to_owned()))?;

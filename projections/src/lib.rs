@@ -52,6 +52,6 @@ pub use rebuild::{Progress, RebuildError, Rebuilt, Verified};
 pub use runner::{CatchUpError, PassOutcome, Runner, RunnerError, RunnerStatus, ViewProgress, ViewReport};
 pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};
-pub use table::{Column, Index, Table, tuples};
+pub use table::{Column, Index, Table, insert_into, tuples};
 pub use team_views::TeamViews;
 pub use teams::{ApiKey, BlacklistEntry, Integration, Secret, TeamConfig, VerificationSettings};

@@ -117,7 +117,8 @@ impl Table {
         let updates = updates.map(|column| format!("{0} = excluded.{0}", column.name)).collect::<Vec<_>>().join(", ");
         let values = tuples(table.is_postgres(), rows, self.columns.len());
         let (names, key) = (self.names(), self.key_names());
-        format!("INSERT INTO {table} ({names}) VALUES {values} ON CONFLICT ({key}) DO UPDATE SET {updates}")
+        let insert = insert_into(table.is_postgres());
+        format!("{insert} {table} ({names}) VALUES {values} ON CONFLICT ({key}) DO UPDATE SET {updates}")
     }
 
     /// Reads key and state of the rows with `rows` given keys.
@@ -130,6 +131,12 @@ impl Table {
 
 fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| column.name).collect::<Vec<_>>().join(", ")
+}
+
+/// How a statement that inserts many rows begins. A statement that SQLite may have to undo alone copies every page before
+/// it changes it. Ours need no such copies: when one fails, the transaction or the savepoint that it is in is rolled back.
+pub fn insert_into(postgres: bool) -> &'static str {
+    if postgres { "INSERT INTO" } else { "INSERT OR FAIL INTO" }
 }
 
 /// `($1, $2), ($3, $4)` and so on; on SQLite `(?, ?), (?, ?)`, for it looks a numbered parameter up among all others,

@@ -55,6 +55,8 @@ pub struct Seen {
     pub country: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// Whether other processes must know to the second, because a short timeout may free the seat.
+    pub exact: bool,
 }
 
 /// When a device or an address was seen.

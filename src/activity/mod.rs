@@ -2,6 +2,7 @@
 //! requests. Gathered in memory, written in batches; losing it loses only that.
 
 mod entry;
+mod lately;
 mod pending;
 mod read;
 mod run;
@@ -24,7 +25,8 @@ pub use run::RETENTION_DAYS;
 pub use statistics::RequestStatistics;
 pub use store::{open_postgres, open_sqlite};
 
-use pending::{Pending, Used};
+use pending::{Part, Pending, Used};
+use tokio::sync::Notify;
 
 const DAY_US: i64 = 86_400 * 1_000_000;
 
@@ -55,11 +57,13 @@ pub struct Activity {
     pending: Arc<Mutex<Pending>>,
     /// Held while what was pending is being written: it is neither in memory nor in the database then.
     writing: Arc<tokio::sync::Mutex<()>>,
+    /// The log is to be written down before the second is over.
+    log_soon: Arc<Notify>,
 }
 
 impl Activity {
     fn new(database: Database) -> Self {
-        Self { database, pending: Arc::default(), writing: Arc::default() }
+        Self { database, pending: Arc::default(), writing: Arc::default(), log_soon: Arc::default() }
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -83,7 +87,11 @@ impl Activity {
 
     /// A verification was answered.
     pub fn log(&self, request: LoggedRequest) {
-        if !self.pending().log(request) {
+        let (logged, soon) = self.pending().log(request);
+        if soon {
+            self.log_soon.notify_one();
+        }
+        if !logged {
             metrics::counter!("keyledger_requests_log_dropped_total").increment(1);
         }
     }
@@ -168,13 +176,17 @@ impl Activity {
     /// # Errors
     /// When the database does not answer.
     pub async fn flush(&self) -> Result<(), ActivityError> {
-        let writing = tokio::spawn(self.clone().write());
+        self.flush_part(Part::All).await
+    }
+
+    async fn flush_part(&self, part: Part) -> Result<(), ActivityError> {
+        let writing = tokio::spawn(self.clone().write(part));
         writing.await.unwrap_or(Err(ActivityError::Database(sqlx::Error::WorkerCrashed)))
     }
 
-    async fn write(self) -> Result<(), ActivityError> {
+    async fn write(self, part: Part) -> Result<(), ActivityError> {
         let _one_writes = self.writing.lock().await;
-        let taken = std::mem::take(&mut *self.pending());
+        let taken = self.pending().take(part);
         if taken.is_empty() {
             return Ok(());
         }

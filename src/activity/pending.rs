@@ -1,5 +1,5 @@
 //! What was noted and is not written down yet. Bounded: last-seen times by the seats that there are, the log by a
-//! number of entries.
+//! number of entries. And what was written down a moment ago, which is not written down again so soon.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,11 +9,12 @@ use keyledger_projections::SeatKind;
 use uuid::Uuid;
 
 use super::entry::{LastSeen, LoggedRequest, Seen};
+use super::lately::Lately;
 
 /// Log entries that wait at most; further ones are dropped and counted.
 const LOG_ENTRIES_MAX: usize = 100_000;
-/// Log entries that do not wait for the next second.
-pub(super) const LOG_ENTRIES_SOON: usize = 5_000;
+/// Log entries that do not wait for the next second. Few, so that writing them down takes no processor for long.
+const LOG_ENTRIES_SOON: usize = 500;
 
 /// What was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +44,16 @@ pub(super) struct Pending {
     pub(super) seats: HashMap<SeatKey, LastSeen>,
     pub(super) uses: HashMap<(TeamId, Used, Uuid), Timestamp>,
     pub(super) log: Vec<LoggedRequest>,
+    lately: Lately,
+}
+
+/// How much of it is to be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Everything.
+    All,
+    /// The log.
+    Log,
 }
 
 impl Pending {
@@ -50,8 +61,21 @@ impl Pending {
         self.seats.is_empty() && self.uses.is_empty() && self.log.is_empty()
     }
 
+    /// What is to be written down; what was written lately stays known.
+    pub(super) fn take(&mut self, part: Part) -> Self {
+        let log = std::mem::take(&mut self.log);
+        let (seats, uses) = match part {
+            Part::All => (std::mem::take(&mut self.seats), std::mem::take(&mut self.uses)),
+            Part::Log => Default::default(),
+        };
+        Self { seats, uses, log, lately: Lately::default() }
+    }
+
     pub(super) fn seen(&mut self, seen: Seen) {
-        let Seen { team, license_id, kind, seat_id, identifier, country, at } = seen;
+        let Seen { team, license_id, kind, seat_id, identifier, country, at, exact } = seen;
+        if !self.lately.is_news(&(team, license_id, kind, seat_id), at, exact) {
+            return;
+        }
         match self.seats.entry((team, license_id, kind, seat_id)) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
@@ -67,17 +91,23 @@ impl Pending {
     }
 
     pub(super) fn used(&mut self, what: Used, team: TeamId, id: Uuid, at: Timestamp) {
+        if self.lately.is_news(&(team, what, id), at, false) {
+            self.note_use(what, team, id, at);
+        }
+    }
+
+    fn note_use(&mut self, what: Used, team: TeamId, id: Uuid, at: Timestamp) {
         let known = self.uses.entry((team, what, id)).or_insert(at);
         *known = at.max(*known);
     }
 
-    /// Whether there was a place for it.
-    pub(super) fn log(&mut self, request: LoggedRequest) -> bool {
+    /// Whether there was a place for it, and whether it is the one with which the log is to be written down.
+    pub(super) fn log(&mut self, request: LoggedRequest) -> (bool, bool) {
         let free = self.log.len() < LOG_ENTRIES_MAX;
         if free {
             self.log.push(request);
         }
-        free
+        (free, free && self.log.len() == LOG_ENTRIES_SOON)
     }
 
     /// What could not be written comes back, under what was noted since; tells how many log entries had no place.
@@ -94,7 +124,7 @@ impl Pending {
             }
         }
         for ((team, what, id), at) in taken.uses {
-            self.used(what, team, id, at);
+            self.note_use(what, team, id, at);
         }
         let newer = std::mem::replace(&mut self.log, taken.log);
         let free = LOG_ENTRIES_MAX.saturating_sub(self.log.len());
@@ -122,6 +152,10 @@ impl Pending {
             }
         }
         let mut all: Vec<_> = all.into_values().collect();
+        for seat in &mut all {
+            let lately = self.lately.last(&(team, license_id, kind, seat.seat_id));
+            seat.last_seen = lately.map_or(seat.last_seen, |at| at.max(seat.last_seen));
+        }
         all.sort_by_key(|seat| std::cmp::Reverse((seat.last_seen, seat.seat_id)));
         all
     }
@@ -151,10 +185,16 @@ impl Pending {
                 of_team.for_each(|((_, _, id), at)| note(*id, *at));
             }
         }
+        for (id, at) in &mut stored {
+            *at = self.lately.last(&(team, what, *id)).map_or(*at, |lately| lately.max(*at));
+        }
         stored
     }
 
     pub(super) fn forget_seat(&mut self, team: TeamId, license_id: Uuid, seat_id: Uuid) {
+        for kind in [SeatKind::Device, SeatKind::Address] {
+            self.lately.forget(&(team, license_id, kind, seat_id));
+        }
         self.seats.retain(|key, _| (key.0, key.1, key.3) != (team, license_id, seat_id));
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use keyledger_events::SharedClock;
-use tokio::time::Instant;
+use tokio::time::MissedTickBehavior;
 
-use super::pending::LOG_ENTRIES_SOON;
+use super::pending::Part;
 use super::{Activity, DAY_US, before};
 use crate::stop::Stopping;
 
@@ -13,8 +13,6 @@ use crate::stop::Stopping;
 pub const RETENTION_DAYS: u32 = 30;
 /// How often what is pending is written down.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
-/// How often it is looked whether much is pending.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the log is purged.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -40,14 +38,16 @@ impl Activity {
     }
 
     async fn flush_often(&self, mut stopping: Stopping) {
-        let (mut flushed, mut failing) = (Instant::now(), false);
-        while tokio::time::timeout(LOOK_INTERVAL, stopping.requested()).await.is_err() {
-            let soon = !failing && self.pending().log.len() >= LOG_ENTRIES_SOON;
-            if flushed.elapsed() < FLUSH_INTERVAL && !soon {
-                continue;
-            }
-            flushed = Instant::now();
-            match self.flush().await {
+        let mut failing = false;
+        let mut seconds = tokio::time::interval(FLUSH_INTERVAL);
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let part = tokio::select! {
+                () = stopping.requested() => return,
+                _ = seconds.tick() => Part::All,
+                () = self.log_soon.notified(), if !failing => Part::Log,
+            };
+            match self.flush_part(part).await {
                 Ok(()) => failing = false,
                 Err(error) if failing => tracing::debug!(%error, "activity still cannot be written down"),
                 Err(error) => {

@@ -21,7 +21,7 @@ stories!(
 fn seen(home: &Home, license_id: Uuid, seat_id: Uuid, seconds: i64) -> Seen {
     let at = noon_and(seconds);
     let identifier = format!("device {seat_id}");
-    Seen { team: home.team, license_id, kind: SeatKind::Device, seat_id, identifier, country: None, at }
+    Seen { team: home.team, license_id, kind: SeatKind::Device, seat_id, identifier, country: None, at, exact: false }
 }
 
 fn asked(home: &Home, code: &'static str, license_id: Option<Uuid>, at: Timestamp) -> LoggedRequest {

@@ -1,7 +1,7 @@
 //! Writing down what was noted, in few statements; and forgetting it again.
 
 use keyledger_events::{TeamId, Timestamp};
-use keyledger_projections::{Database, Value, chunks, tuples};
+use keyledger_projections::{Database, Value, chunks, insert_into, tuples};
 use uuid::Uuid;
 
 use super::ActivityError;
@@ -38,13 +38,14 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
     for rows in chunks(&seats) {
         // Several processes write what they saw, in no order: the latest time stands.
         let sql = format!(
-            "INSERT INTO {} AS old (team, license_id, kind, seat_id, identifier, country, first_seen, last_seen) \
+            "{} {} AS old (team, license_id, kind, seat_id, identifier, country, first_seen, last_seen) \
              VALUES {} ON CONFLICT (team, license_id, kind, seat_id) DO UPDATE SET country = \
              CASE WHEN excluded.last_seen >= old.last_seen THEN COALESCE(excluded.country, old.country) \
              ELSE old.country END, first_seen = \
              CASE WHEN excluded.first_seen < old.first_seen THEN excluded.first_seen ELSE old.first_seen END, \
              last_seen = \
              CASE WHEN excluded.last_seen > old.last_seen THEN excluded.last_seen ELSE old.last_seen END",
+            insert_into(database.is_postgres()),
             table(database, "seen"),
             tuples(database.is_postgres(), rows.len(), 8)
         );
@@ -58,8 +59,9 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
     uses.sort_unstable();
     for rows in chunks(&uses) {
         let sql = format!(
-            "INSERT INTO {} AS old (team, kind, id, used_at) VALUES {} ON CONFLICT (team, kind, id) DO UPDATE SET \
+            "{} {} AS old (team, kind, id, used_at) VALUES {} ON CONFLICT (team, kind, id) DO UPDATE SET \
              used_at = CASE WHEN excluded.used_at > old.used_at THEN excluded.used_at ELSE old.used_at END",
+            insert_into(database.is_postgres()),
             table(database, "used"),
             tuples(database.is_postgres(), rows.len(), 4)
         );
@@ -67,8 +69,9 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
     }
     for rows in chunks(&pending.log) {
         let sql = format!(
-            "INSERT INTO {} (at, team, kind, code, license_id, product_id, customer_id, device, address, country, \
+            "{} {} (at, team, kind, code, license_id, product_id, customer_id, device, address, country, \
              version, branch, latency_us) VALUES {}",
+            insert_into(database.is_postgres()),
             table(database, "request"),
             tuples(database.is_postgres(), rows.len(), 13)
         );

@@ -62,7 +62,16 @@ impl Node {
             let at = home.app.clock.now();
             let (kind, identifier) = (keyledger_projections::SeatKind::Device, holder.identifier.clone());
             let (license_id, seat_id) = (self.license.id, holder.id);
-            home.app.activity.seen(Seen { team: home.team, license_id, kind, seat_id, identifier, country: None, at });
+            home.app.activity.seen(Seen {
+                team: home.team,
+                license_id,
+                kind,
+                seat_id,
+                identifier,
+                country: None,
+                at,
+                exact: true,
+            });
         }
         Ok(verified.verdict.err().map_or(Code::Valid, |refusal| refusal.code))
     }

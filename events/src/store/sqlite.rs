@@ -206,7 +206,9 @@ impl AppendTx for SqliteAppend {
             insert.build().execute(&mut *self.tx).await?;
         }
         for chunk in stream_ends(events).chunks(EVENTS_PER_STATEMENT) {
-            let mut upsert = QueryBuilder::<Sqlite>::new("INSERT INTO stream (team, stream, version, position) ");
+            // A statement that fails takes the transaction along: SQLite need not be able to undo it alone.
+            let begin = "INSERT OR FAIL INTO stream (team, stream, version, position) ";
+            let mut upsert = QueryBuilder::<Sqlite>::new(begin);
             upsert.push_values(chunk, |mut row, event| {
                 row.push_bind(event.team.0)
                     .push_bind(event.stream.to_string())

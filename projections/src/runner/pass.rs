@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use keyledger_events::Position;
 
-use super::advance::advance;
+use super::advance::{Care, Stopped, advance};
 use super::batch::Batch;
 use super::{Inner, PassOutcome, RunnerError};
 use crate::bookkeeping::{self, Build, BuildStatus, Fault};
@@ -24,21 +24,36 @@ impl Inner {
         let batch = Batch::decode(self.ledger.read(from, PAGE_EVENTS).await?, &self.projections);
         self.note_stuck(&builds, &batch);
 
-        let mut tx = self.views.begin().await?;
-        let mut moved = Vec::new();
-        for build in bookkeeping::lock_live(&mut tx).await? {
-            if let Some(projection) = self.projection_of(&build) {
-                moved.extend(advance(&mut tx, projection.as_ref(), build, &batch).await?);
-            }
-        }
-        bookkeeping::save(&mut tx, &moved, self.clock.now()).await?;
-        tx.commit().await?;
+        let moved = match self.advance(&batch, Care::Hopeful).await {
+            Err(Stopped::Fault) => self.advance(&batch, Care::Careful).await,
+            other => other,
+        };
+        let moved = moved.map_err(|stopped| match stopped {
+            Stopped::Views(error) => RunnerError::Views(error),
+            // One that is careful does not stop for a fault.
+            Stopped::Fault => RunnerError::from(sqlx::Error::Protocol("a view stopped at a fault".to_owned())),
+        })?;
 
         // Where the views are now, whoever brought them there.
         let builds = bookkeeping::read(&self.views).await?;
         self.publish(head, &builds);
         let caught_up = self.behind(&builds, head).next().is_none();
-        Ok(PassOutcome { head, caught_up, contended: moved.is_empty() && !caught_up })
+        Ok(PassOutcome { head, caught_up, contended: !moved && !caught_up })
+    }
+
+    /// Applies the page to all live views in one transaction; whether any of them moved.
+    async fn advance(&self, batch: &Batch, care: Care) -> Result<bool, Stopped> {
+        let mut tx = self.views.begin().await?;
+        let mut moved = Vec::new();
+        let builds = bookkeeping::lock_live(&mut tx).await?;
+        for build in builds {
+            if let Some(projection) = self.projection_of(&build) {
+                moved.extend(advance(&mut tx, projection.as_ref(), build, batch, care).await?);
+            }
+        }
+        bookkeeping::save(&mut tx, &moved, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(!moved.is_empty())
     }
 
     /// The builds that this process can bring forward.

@@ -167,12 +167,17 @@ async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<R
     Ok(Reply { code: Code::Valid, details, data, challenge_response, retry_after: None })
 }
 
+/// A seat that a timeout of fewer minutes frees is written down every time that it is seen.
+const TIMEOUT_EXACT_MINUTES: u32 = 10;
+
 /// Notes who was seen and what was asked, in memory; it is written down in batches.
 fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &Verified, code: Code, begun: Instant) {
-    if verified.team.is_none() {
-        return;
-    }
-    let (activity, at) = (&front.app.activity, front.app.clock.now());
+    let Some(of) = &verified.team else { return };
+    let (activity, at, settings) = (&front.app.activity, front.app.clock.now(), &of.config.verification);
+    let timeout = |kind| match kind {
+        SeatKind::Address => settings.ip_timeout_minutes,
+        SeatKind::Device => settings.hwid_timeout_minutes,
+    };
     let license_id = verified.license().map(|license| license.id);
     if let (Code::Valid, Some(license_id)) = (code, license_id) {
         activity.used(team, license_id, at);
@@ -180,7 +185,8 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
             if let Some(holder) = holder {
                 let country = caller.country.clone().filter(|_| kind == SeatKind::Address);
                 let identifier = holder.identifier.clone();
-                activity.seen(Seen { team, license_id, kind, seat_id: holder.id, identifier, country, at });
+                let exact = timeout(kind).is_some_and(|minutes| minutes < TIMEOUT_EXACT_MINUTES);
+                activity.seen(Seen { team, license_id, kind, seat_id: holder.id, identifier, country, at, exact });
             }
         }
     }
