@@ -8,6 +8,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Memory of the write connection for pages, in KiB: ids are random, so what is written lies all over the indexes, and a
+/// page that is not in memory is read before it is changed. SQLite's own 2 MiB hold those of a few thousand licences.
+const WRITER_CACHE_KIB: u32 = 32 << 10;
 /// Concurrent readers of one file.
 const READERS_MAX: u32 = 4;
 
@@ -40,7 +43,8 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
         .pragma("temp_store", "MEMORY");
     // A connection to a file does not break between two uses, so it is not asked whether it still lives.
     let pool = || SqlitePoolOptions::new().test_before_acquire(false);
-    let writer = pool().max_connections(1).connect_with(options.clone()).await?;
+    let caching = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
+    let writer = pool().max_connections(1).connect_with(caching).await?;
     let readers =
         pool().max_connections(READERS_MAX).min_connections(1).connect_with(options.pragma("query_only", "ON")).await?;
     Ok(SqliteFile { writer, readers })
