@@ -97,11 +97,16 @@ impl RecordedEvent {
 
     /// The hash that its leaf must have.
     pub fn expected_leaf_hash(&self) -> Hash {
+        self.leaf(&self.stream.to_string()).hash()
+    }
+
+    /// What is under its leaf; `stream` is its stream's name.
+    pub fn leaf<'a>(&'a self, stream: &'a str) -> Leaf<'a> {
         let Self { provenance, .. } = self;
-        let leaf = Leaf {
+        Leaf {
             position: self.position.0,
             team: self.team.0.as_bytes(),
-            stream: &self.stream.to_string(),
+            stream,
             stream_version: self.stream_version,
             event_id: self.event_id.as_bytes(),
             event_type: &self.event_type,
@@ -112,8 +117,7 @@ impl RecordedEvent {
             correlation: provenance.correlation.as_ref().map(Uuid::as_bytes),
             actor: &provenance.actor,
             payload: &self.payload,
-        };
-        leaf.hash()
+        }
     }
 
     /// Checks the bytes against the stored leaf hash.

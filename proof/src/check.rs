@@ -50,13 +50,7 @@ pub fn inclusion(leaf: &Hash, index: u64, size: u64, root: &Hash, path: &[Hash])
 ///
 /// # Errors
 /// When the proof does not prove it.
-pub fn consistency(
-    old: u64,
-    old_root: &Hash,
-    new: u64,
-    new_root: &Hash,
-    path: &[Hash],
-) -> Result<(), ProofError> {
+pub fn consistency(old: u64, old_root: &Hash, new: u64, new_root: &Hash, path: &[Hash]) -> Result<(), ProofError> {
     if old > new {
         return Err(ProofError::Size);
     }

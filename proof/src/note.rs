@@ -105,8 +105,11 @@ impl NoteSigner {
     pub fn from_seed(seed: &[u8], name: impl FnOnce(&[u8; 32]) -> String) -> Result<Self, NoteError> {
         let unusable = |_| NoteError::Malformed("the seed is not 32 bytes");
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(unusable)?;
-        let public: [u8; 32] =
-            pair.public_key().as_ref().try_into().map_err(|_| NoteError::Malformed("the public key is not 32 bytes"))?;
+        let public: [u8; 32] = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| NoteError::Malformed("the public key is not 32 bytes"))?;
         let name = name(&public);
         if !is_name(&name) {
             return Err(NoteError::Key(name));

@@ -110,9 +110,7 @@ impl<'a> EventLine<'a> {
     pub fn payload(&self) -> Result<Cow<'a, [u8]>, LineError> {
         match (self.data, &self.data_base64) {
             (Some(data), None) => Ok(data.get().as_bytes().into()),
-            (None, Some(text)) => {
-                BASE64.decode(text).map(Cow::Owned).map_err(|_| LineError::Encoding("dataBase64"))
-            }
+            (None, Some(text)) => BASE64.decode(text).map(Cow::Owned).map_err(|_| LineError::Encoding("dataBase64")),
             _ => Err(LineError::Payload),
         }
     }

@@ -60,11 +60,7 @@ pub enum BundleError {
 ///
 /// # Errors
 /// When the bundle does not verify: the first line that is wrong.
-pub fn verify(
-    bundle: impl BufRead,
-    pinned: Option<&VerifierKey>,
-    kept: &[Checkpoint],
-) -> Result<Verdict, BundleError> {
+pub fn verify(bundle: impl BufRead, pinned: Option<&VerifierKey>, kept: &[Checkpoint]) -> Result<Verdict, BundleError> {
     let mut lines = Lines { bundle, line: Vec::new(), number: 0, read: Sha256::new(), before: Sha256::new() };
     let mut walk = match lines.next()? {
         true => Walk::begin(&lines.line, pinned, kept).map_err(|problem| lines.wrong(problem))?,
@@ -151,7 +147,9 @@ impl<'k> Walk<'k> {
             serde_json::from_slice(line).map_err(|error| format!("this is no header of a bundle: {error}"))?;
         if header.keyledger_bundle != FORMAT_VERSION {
             let found = header.keyledger_bundle;
-            return Err(format!("the bundle has format {found}; this program reads {FORMAT_VERSION}, take a newer one"));
+            return Err(format!(
+                "the bundle has format {found}; this program reads {FORMAT_VERSION}, take a newer one"
+            ));
         }
         let key: VerifierKey = header.log.parse().map_err(|error| format!("the log's key: {error}"))?;
         if let Some(pinned) = pinned.filter(|pinned| **pinned != key) {
@@ -231,7 +229,9 @@ impl<'k> Walk<'k> {
             return Err("the time of record goes back".to_owned());
         }
         let version = self.streams.entry((event.team_id, event.stream.as_ref().into())).or_default();
-        let expected = if filter.takes_whole_streams() { event.stream_version == *version + 1 } else {
+        let expected = if filter.takes_whole_streams() {
+            event.stream_version == *version + 1
+        } else {
             event.stream_version > *version
         };
         if !expected {

@@ -11,7 +11,9 @@ macro_rules! proof_store {
         impl $crate::store::proofs::ProofStore for $ledger {
             async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, LedgerError> {
                 let newest = concat!(
-                    "SELECT size, root, signed_at, note FROM ", $tables, "checkpoint ORDER BY size DESC LIMIT 1"
+                    "SELECT size, root, signed_at, note FROM ",
+                    $tables,
+                    "checkpoint ORDER BY size DESC LIMIT 1"
                 );
                 let row = sqlx::query(newest).fetch_optional($readers(self)).await?;
                 row.as_ref().map(checkpoint).transpose()
@@ -19,7 +21,8 @@ macro_rules! proof_store {
 
             async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError> {
                 let page = concat!(
-                    "SELECT size, root, signed_at, note FROM ", $tables,
+                    "SELECT size, root, signed_at, note FROM ",
+                    $tables,
                     "checkpoint WHERE size > $1 ORDER BY size LIMIT $2"
                 );
                 let page = sqlx::query(page).bind(number(after)).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
@@ -28,8 +31,12 @@ macro_rules! proof_store {
 
             async fn store_checkpoint(&self, checkpoint: &StoredCheckpoint) -> Result<Stored, LedgerError> {
                 let insert = concat!(
-                    "INSERT INTO ", $tables, "checkpoint (size, root, signed_at, note) SELECT $1, $2, $3, $4 ",
-                    "WHERE NOT EXISTS (SELECT 1 FROM ", $tables, "checkpoint WHERE size = $1) ON CONFLICT DO NOTHING"
+                    "INSERT INTO ",
+                    $tables,
+                    "checkpoint (size, root, signed_at, note) SELECT $1, $2, $3, $4 ",
+                    "WHERE NOT EXISTS (SELECT 1 FROM ",
+                    $tables,
+                    "checkpoint WHERE size = $1) ON CONFLICT DO NOTHING"
                 );
                 let mut tx = $writer(self).begin_with($begin).await?;
                 let done = sqlx::query(insert)
@@ -52,11 +59,13 @@ macro_rules! proof_store {
 
             async fn hashes(&self, level: u32, first: u64, count: u32) -> Result<Vec<Hash>, LedgerError> {
                 let leaves = concat!(
-                    "SELECT position - 1, leaf_hash FROM ", $tables,
+                    "SELECT position - 1, leaf_hash FROM ",
+                    $tables,
                     "event WHERE position > $1 AND position <= $2 ORDER BY position"
                 );
                 let tiles = concat!(
-                    "SELECT idx, hash FROM ", $tables,
+                    "SELECT idx, hash FROM ",
+                    $tables,
                     "merkle_tile WHERE idx >= $1 AND idx < $2 AND level = $3 ORDER BY idx"
                 );
                 let (first, count) = (number(first), i64::from(count.min(PROOF_ROWS_MAX)));
@@ -75,8 +84,12 @@ macro_rules! proof_store {
 
             async fn store_tiles(&self, level: u32, first: u64, hashes: &[Hash]) -> Result<(), LedgerError> {
                 let insert = concat!(
-                    "INSERT INTO ", $tables, "merkle_tile (level, idx, hash) SELECT $1, $2, $3 WHERE NOT EXISTS ",
-                    "(SELECT 1 FROM ", $tables, "merkle_tile WHERE level = $1 AND idx = $2) ON CONFLICT DO NOTHING"
+                    "INSERT INTO ",
+                    $tables,
+                    "merkle_tile (level, idx, hash) SELECT $1, $2, $3 WHERE NOT EXISTS ",
+                    "(SELECT 1 FROM ",
+                    $tables,
+                    "merkle_tile WHERE level = $1 AND idx = $2) ON CONFLICT DO NOTHING"
                 );
                 let mut tx = $writer(self).begin_with($begin).await?;
                 for (index, hash) in (number(first)..).zip(hashes) {
@@ -88,24 +101,35 @@ macro_rules! proof_store {
 
             async fn tiles(&self, after: Option<(u32, u64)>, limit: u32) -> Result<Vec<StoredTile>, LedgerError> {
                 let page = concat!(
-                    "SELECT level, idx, hash FROM ", $tables,
+                    "SELECT level, idx, hash FROM ",
+                    $tables,
                     "merkle_tile WHERE (level, idx) > ($1, $2) ORDER BY level, idx LIMIT $3"
                 );
                 let (level, index) = after.map_or((0, 0), |(level, index)| (i64::from(level), number(index)));
                 let page = sqlx::query(page).bind(level).bind(index).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                page.fetch_all($readers(self)).await?.iter().map(|row| {
-                    let (level, index): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-                    let level = u32::try_from(level).unwrap_or(u32::MAX);
-                    Ok(StoredTile { level, index: index.unsigned_abs(), hash: hash(index, row.try_get(2)?)? })
-                }).collect()
+                page.fetch_all($readers(self))
+                    .await?
+                    .iter()
+                    .map(|row| {
+                        let (level, index): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+                        let level = u32::try_from(level).unwrap_or(u32::MAX);
+                        Ok(StoredTile { level, index: index.unsigned_abs(), hash: hash(index, row.try_get(2)?)? })
+                    })
+                    .collect()
             }
 
             async fn edges(&self) -> Result<Edges, LedgerError> {
                 // One statement sees one moment.
                 let edges = concat!(
-                    "SELECT (SELECT min(position) FROM ", $tables, "event), ",
-                    "(SELECT max(position) FROM ", $tables, "event), head.position, head.recorded_at, head.frontier ",
-                    "FROM (SELECT 1 AS one) AS always LEFT JOIN ", $tables, "ledger_head AS head ON head.id = 1"
+                    "SELECT (SELECT min(position) FROM ",
+                    $tables,
+                    "event), ",
+                    "(SELECT max(position) FROM ",
+                    $tables,
+                    "event), head.position, head.recorded_at, head.frontier ",
+                    "FROM (SELECT 1 AS one) AS always LEFT JOIN ",
+                    $tables,
+                    "ledger_head AS head ON head.id = 1"
                 );
                 let row = sqlx::query(edges).fetch_one($readers(self)).await?;
                 let position: Option<i64> = row.try_get(2)?;
@@ -121,17 +145,20 @@ macro_rules! proof_store {
             async fn check_events(&self, after: Position, until: Position) -> Result<Vec<Checked>, LedgerError> {
                 let page = concat!(
                     "SELECT position, team, stream, stream_version, event_id, type, schema_version, occurred_at, ",
-                    "recorded_at, causation_id, correlation_id, actor, payload, leaf_hash FROM ", $tables,
+                    "recorded_at, causation_id, correlation_id, actor, payload, leaf_hash FROM ",
+                    $tables,
                     "event WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
                 );
                 let page = sqlx::query(page).bind(after.0).bind(until.0).bind(i64::from(PROOF_ROWS_MAX));
                 let rows = page.fetch_all($readers(self)).await?;
                 let mut encoding = Vec::new();
-                rows.iter().map(|row| {
-                    let position = row.try_get(0)?;
-                    let checked = raw_event(position, row).and_then(|raw| raw.check(&mut encoding));
-                    Ok(checked.map_or_else(|problem| Checked::Bad { position, problem }, Checked::Good))
-                }).collect()
+                rows.iter()
+                    .map(|row| {
+                        let position = row.try_get(0)?;
+                        let checked = raw_event(position, row).and_then(|raw| raw.check(&mut encoding));
+                        Ok(checked.map_or_else(|problem| Checked::Bad { position, problem }, Checked::Good))
+                    })
+                    .collect()
             }
 
             async fn stream_rows(
@@ -140,17 +167,24 @@ macro_rules! proof_store {
                 limit: u32,
             ) -> Result<Vec<StreamRow>, LedgerError> {
                 let page = concat!(
-                    "SELECT team, stream, version, position FROM ", $tables,
+                    "SELECT team, stream, version, position FROM ",
+                    $tables,
                     "stream WHERE (team, stream) > ($1, $2) ORDER BY team, stream LIMIT $3"
                 );
                 let (team, stream) = after.unwrap_or_default();
                 let page = sqlx::query(page).bind(team).bind(stream).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                page.fetch_all($readers(self)).await?.iter().map(|row| Ok(StreamRow {
-                    team: row.try_get(0)?,
-                    stream: row.try_get(1)?,
-                    version: row.try_get(2)?,
-                    position: row.try_get(3)?,
-                })).collect()
+                page.fetch_all($readers(self))
+                    .await?
+                    .iter()
+                    .map(|row| {
+                        Ok(StreamRow {
+                            team: row.try_get(0)?,
+                            stream: row.try_get(1)?,
+                            version: row.try_get(2)?,
+                            position: row.try_get(3)?,
+                        })
+                    })
+                    .collect()
             }
 
             async fn position_in_stream(
@@ -160,7 +194,9 @@ macro_rules! proof_store {
                 version: i64,
             ) -> Result<Option<i64>, LedgerError> {
                 let one = concat!(
-                    "SELECT position FROM ", $tables, "event WHERE team = $1 AND stream = $2 AND stream_version = $3"
+                    "SELECT position FROM ",
+                    $tables,
+                    "event WHERE team = $1 AND stream = $2 AND stream_version = $3"
                 );
                 let one = sqlx::query_scalar(one).bind(team).bind(stream.to_owned()).bind(version);
                 Ok(one.fetch_optional($readers(self)).await?)
