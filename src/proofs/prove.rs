@@ -92,7 +92,8 @@ pub async fn inclusion(
     position: Position,
     size: Option<u64>,
 ) -> Result<Inclusion, ProofsError> {
-    let index = u64::try_from(position.0 - 1).map_err(|_| ProofsError::NoEvent(position))?;
+    let number = u64::try_from(position.0).ok();
+    let index = number.and_then(|number| number.checked_sub(1)).ok_or(ProofsError::NoEvent(position))?;
     let event = app.ledger.read(Position(position.0 - 1), 1).await?.into_iter().next();
     let event = event.filter(|event| event.position == position && team.is_none_or(|team| event.team == team));
     let event = event.ok_or(ProofsError::NoEvent(position))?;

@@ -17,7 +17,7 @@ pub(crate) enum Attacker {
 }
 
 impl Attacker {
-    /// Opens the database as its owner and removes the triggers and constraints.
+    /// Opens the database as its owner and removes the triggers, constraints and indexes.
     pub(super) async fn open(url: &DatabaseUrl) -> TestResult<Self> {
         let attacker = match url {
             DatabaseUrl::Sqlite(folder) => Self::Sqlite(open_sqlite(&folder.join("ledger.db"), true).await?.writer),
@@ -38,6 +38,8 @@ impl Attacker {
                 }
             }
         }
+        attacker.run("DROP INDEX @event_stream_version").await?;
+        attacker.run("DROP INDEX @event_id_once").await?;
         attacker.run("CREATE TABLE @before AS SELECT * FROM @event").await?;
         Ok(attacker)
     }

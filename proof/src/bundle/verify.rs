@@ -205,7 +205,8 @@ impl<'k> Walk<'k> {
             (true, Some(_)) => return Err("an event of a whole bundle has no proof of its own".to_owned()),
             (false, None) => return Err("the event's proof is missing".to_owned()),
             (false, Some(path)) => {
-                let index = u64::try_from(event.position - 1).unwrap_or(u64::MAX);
+                let number = u64::try_from(event.position).unwrap_or(0);
+                let index = number.checked_sub(1).ok_or("positions begin at 1")?;
                 check::inclusion(&leaf, index, self.checkpoint.size, &self.checkpoint.root, &path)
                     .map_err(|error| format!("the checkpoint's tree does not have the event: {error}"))?;
             }
@@ -229,10 +230,9 @@ impl<'k> Walk<'k> {
             return Err("the time of record goes back".to_owned());
         }
         let version = self.streams.entry((event.team_id, event.stream.as_ref().into())).or_default();
-        let expected = if filter.takes_whole_streams() {
-            event.stream_version == *version + 1
-        } else {
-            event.stream_version > *version
+        let expected = match filter.takes_whole_streams() {
+            true => version.checked_add(1) == Some(event.stream_version),
+            false => event.stream_version > *version,
         };
         if !expected {
             let (stream, found) = (&event.stream, event.stream_version);

@@ -28,7 +28,7 @@ use claims::Claims;
 use walk::Walk;
 
 /// Events of one read: enough to make the read cheap, few enough to share the work between cores.
-const PAGE_EVENTS: i64 = 500;
+const PAGE_EVENTS: i64 = 250;
 /// Reads under way at once; as many as there are connections that read.
 const PAGES_AT_ONCE: usize = 4;
 

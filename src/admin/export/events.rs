@@ -1,31 +1,32 @@
 //! The events of an export, page by page.
 
-use keyledger_events::store::PAGE_EVENTS_MAX;
+use keyledger_events::store::{PAGE_EVENTS_MAX, SharedProofStore};
 use keyledger_events::{LedgerError, Position, RecordedEvent, SharedLedger, Timestamp};
 use keyledger_proof::bundle::Filter;
 
-/// Payload bytes that a page is meant to have: pages of large deliveries have fewer events.
-const PAGE_BYTES: usize = 2 << 20;
-/// Events of the first page, when nothing is known of their size yet.
-const FIRST_PAGE_EVENTS: u32 = 100;
+use crate::app::App;
+
+/// Payload bytes of a page at most, but for a single event that is larger.
+const PAGE_BYTES_MAX: u64 = 1 << 20;
 
 /// Events that a filter takes, up to a position.
 pub(super) struct Events {
     ledger: SharedLedger,
+    proofs: SharedProofStore,
     filter: Filter,
     after: Position,
     to: Position,
-    page_events: u32,
 }
 
 impl Events {
     /// Begins with the first event that may be wanted.
-    pub(super) async fn begin(ledger: SharedLedger, filter: Filter, to: Position) -> Result<Self, LedgerError> {
+    pub(super) async fn begin(app: &App, filter: Filter, to: Position) -> Result<Self, LedgerError> {
+        let (ledger, proofs) = (app.ledger.clone(), app.proofs.clone());
         let mut after = Position(filter.after.unwrap_or(0).clamp(0, to.0));
         if let Some(from) = filter.from {
             after = after.max(before(&ledger, from, to).await?);
         }
-        Ok(Self { ledger, filter, after, to, page_events: FIRST_PAGE_EVENTS })
+        Ok(Self { ledger, proofs, filter, after, to })
     }
 
     /// The last position that was looked at.
@@ -38,7 +39,8 @@ impl Events {
         if self.after >= self.to {
             return Ok(None);
         }
-        let mut page = self.ledger.read(self.after, self.page_events).await?;
+        let events = self.fitting().await?;
+        let mut page = self.ledger.read(self.after, events).await?;
         page.retain(|event| event.position <= self.to);
         let Some(last) = page.last() else {
             // An event is missing; whoever counts finds out.
@@ -48,17 +50,23 @@ impl Events {
         // Times of record never go back.
         let over = self.filter.until.is_some_and(|until| last.recorded_at >= until);
         self.after = if over { self.to } else { last.position };
-        let bytes: usize = page.iter().map(|event| event.payload.len()).sum();
-        let average = bytes / page.len().max(1);
-        let fitting = PAGE_BYTES / average.max(1);
-        // A page grows fourfold at most, lest one of small events is followed by one of large ones.
-        let grown = usize::try_from(self.page_events).unwrap_or(usize::MAX).saturating_mul(4);
-        self.page_events = u32::try_from(fitting.min(grown)).unwrap_or(u32::MAX).clamp(1, PAGE_EVENTS_MAX);
         let takes = |event: &RecordedEvent| {
             self.filter.takes(event.position.0, event.team.0, &event.event_type, event.recorded_at)
         };
         page.retain(takes);
         Ok(Some(page))
+    }
+
+    /// How many of the next events make a page.
+    async fn fitting(&self) -> Result<u32, LedgerError> {
+        let bytes = self.proofs.payload_bytes(self.after, PAGE_EVENTS_MAX).await?;
+        let mut sum = 0_u64;
+        let within = |bytes: &u64| {
+            sum = sum.saturating_add(*bytes);
+            sum <= PAGE_BYTES_MAX
+        };
+        let events = bytes.iter().copied().take_while(within).count();
+        Ok(u32::try_from(events).unwrap_or(PAGE_EVENTS_MAX).max(1))
     }
 }
 

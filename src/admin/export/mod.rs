@@ -81,7 +81,7 @@ impl Export {
             return Err(ExportError::UnknownType(unknown.clone()));
         }
         let to = Position(i64::try_from(checkpoint.size).unwrap_or(i64::MAX));
-        let events = Events::begin(app.ledger.clone(), filter.clone(), to).await?;
+        let events = Events::begin(app, filter.clone(), to).await?;
         let as_what = match format {
             Format::Jsonl => As::Bundle(Box::new(Bundle::new(app, checkpoint, filter))),
             Format::Csv => As::Csv { begun: false },

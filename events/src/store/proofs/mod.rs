@@ -109,6 +109,10 @@ pub trait ProofStore: Send + Sync + 'static {
     /// write, the bytes give the leaf hash, and the payload can be read.
     async fn check_events(&self, after: Position, until: Position) -> Result<Vec<Checked>, LedgerError>;
 
+    /// How many bytes of payload the events after `after` have, each, in order, at most `limit`: what it would take to
+    /// read them.
+    async fn payload_bytes(&self, after: Position, limit: u32) -> Result<Vec<u64>, LedgerError>;
+
     /// Rows of the table of streams behind this one, in order of the key, at most `limit`.
     async fn stream_rows(&self, after: Option<(Uuid, String)>, limit: u32) -> Result<Vec<StreamRow>, LedgerError>;
 

@@ -161,6 +161,18 @@ macro_rules! proof_store {
                     .collect()
             }
 
+            async fn payload_bytes(&self, after: Position, limit: u32) -> Result<Vec<u64>, LedgerError> {
+                // Both engines know a value's length without reading it.
+                let page = concat!(
+                    "SELECT CAST(length(payload) AS bigint) FROM ",
+                    $tables,
+                    "event WHERE position > $1 ORDER BY position LIMIT $2"
+                );
+                let page = sqlx::query_scalar(page).bind(after.0).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
+                let bytes: Vec<i64> = page.fetch_all($readers(self)).await?;
+                Ok(bytes.into_iter().map(i64::unsigned_abs).collect())
+            }
+
             async fn stream_rows(
                 &self,
                 after: Option<(Uuid, String)>,
