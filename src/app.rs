@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyledger_events::keys::{KeyRing, MasterKey, MasterKeyError, PostgresKeys, SharedKeyStore, SqliteKeys};
-use keyledger_events::store::{LedgerError, MigrationError, PostgresLedger, SqliteLedger};
+use keyledger_events::store::{LedgerError, MigrationError, PostgresLedger, SharedProofStore, SqliteLedger};
 use keyledger_events::{Position, SharedClock, SharedLedger, TeamId, Writer};
 use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
 use sqlx::postgres::PgPoolOptions;
@@ -74,6 +74,8 @@ pub enum FreshError {
 pub struct App {
     /// Reading history.
     pub ledger: SharedLedger,
+    /// Checkpoints and tiles, and rows that are not believed.
+    pub proofs: SharedProofStore,
     /// The only way to add to it.
     pub writer: Writer,
     /// Data keys.
@@ -94,6 +96,7 @@ pub struct App {
 
 struct Stores {
     ledger: SharedLedger,
+    proofs: SharedProofStore,
     keys: SharedKeyStore,
     views: ViewStore,
     activity: Activity,
@@ -124,8 +127,8 @@ impl App {
             Writer::start_observed(stores.ledger.clone(), stores.keys.clone(), clock.clone(), observer);
         let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
-        let Stores { ledger, views, activity, .. } = stores;
-        let app = Self { ledger, writer, keys, views, runner, directory, licenses, activity, clock };
+        let Stores { ledger, proofs, views, activity, .. } = stores;
+        let app = Self { ledger, proofs, writer, keys, views, runner, directory, licenses, activity, clock };
         Ok((app, task))
     }
 
@@ -179,7 +182,8 @@ async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenApp
     let activity = activity::open_sqlite(&folder.join("activity.db")).await.map_err(database)?;
     let views = ViewStore::open_sqlite(folder).await?;
     drop(lock);
-    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views, activity })
+    let ledger = Arc::new(ledger);
+    Ok(Stores { ledger: ledger.clone(), proofs: ledger, keys: Arc::new(keys), views, activity })
 }
 
 /// The folder holds keys: nobody else may look into it.
@@ -203,5 +207,6 @@ async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenA
     let keys = PostgresKeys::open(pool.clone()).await.map_err(database)?;
     let activity = activity::open_postgres(pool.clone()).await.map_err(database)?;
     let views = ViewStore::open_postgres(pool).await?;
-    Ok(Stores { ledger: Arc::new(ledger), keys: Arc::new(keys), views, activity })
+    let ledger = Arc::new(ledger);
+    Ok(Stores { ledger: ledger.clone(), proofs: ledger, keys: Arc::new(keys), views, activity })
 }

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod licensing;
 pub mod mail;
 pub mod opened;
+pub mod proofs;
 pub mod providers;
 pub mod scheduler;
 pub mod serve;

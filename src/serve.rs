@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::http::{Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
+use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
 use crate::stop::{Stop, Stopping, stop};
@@ -56,10 +57,12 @@ impl Server {
         let unsigned = Arc::new(UnsignedLimit::per_minute(options.unsigned_limit_per_minute));
         let (address_limit, license_limit) = (options.verify_limit_per_minute, options.license_limit_per_minute);
         let verify_limits = Arc::new(VerifyLimits::per_minute(address_limit, license_limit));
+        let log_key = LogKey::open(&app.keys).await?;
         let front = Front {
             app: app.clone(),
             verifier: Verifier::new(app.clone()),
             server_key: ServerKey::open(&app.keys).await?,
+            log_key: log_key.clone(),
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
             statistics: StatisticsCache::default(),
@@ -75,6 +78,7 @@ impl Server {
         let tasks = vec![
             tokio::spawn(interpreter::run(app.clone(), stopping.clone())),
             tokio::spawn(schedule(app.clone(), stopping.clone())),
+            tokio::spawn(proofs::run(app.clone(), log_key, stopping.clone())),
             tokio::spawn(mail::worker::run(app.clone(), transport, mail_url.from, stopping.clone())),
             tokio::spawn(noting),
             following,

@@ -1,6 +1,7 @@
 //! Reference programs, load generator and rounds behind `scripts/bench`.
 
 mod append;
+mod audit_raw;
 mod fake_stripe;
 mod fill;
 mod group_commit;
@@ -42,6 +43,8 @@ enum Command {
     Append(append::Args),
     /// Reads, decodes and folds a ledger.
     Replay(replay::Args),
+    /// Reads and hashes every row of a ledger.
+    AuditRaw(audit_raw::Args),
     /// Reads and decodes a ledger and upserts licences raw.
     RebuildRaw(rebuild::Args),
     /// Fills a ledger with history.
@@ -67,6 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Load(args) => load::run(&args)?.print(),
         Command::Append(args) => block_on(append::run(args)),
         Command::Replay(args) => block_on(replay::run(args)),
+        Command::AuditRaw(args) => audit_raw::run(&args),
         Command::RebuildRaw(args) => rebuild::run(&args),
         Command::Fill(args) => block_on(fill::run(args)),
         Command::SignRsa(args) => sign::run(&args)?.print(),

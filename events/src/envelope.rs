@@ -1,15 +1,13 @@
-//! An event with everything the ledger keeps about it, and the exact bytes that its leaf hash covers.
+//! An event with everything the ledger keeps about it, and the hash of its leaf.
 
+use keyledger_proof::Leaf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::event::{DecodeError, Event};
 use crate::id::{Position, StreamId, TeamId};
-use crate::merkle::{Hash, leaf_hash};
-
-/// The first byte of the encoding below. It rises when the encoding changes.
-const ENVELOPE_VERSION: u8 = 1;
+use crate::merkle::Hash;
 
 /// Who did it and because of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +97,27 @@ impl RecordedEvent {
 
     /// The hash that its leaf must have.
     pub fn expected_leaf_hash(&self) -> Hash {
-        leaf_hash(&self.envelope())
+        self.leaf(&self.stream.to_string()).hash()
+    }
+
+    /// What is under its leaf; `stream` is its stream's name.
+    pub fn leaf<'a>(&'a self, stream: &'a str) -> Leaf<'a> {
+        let Self { provenance, .. } = self;
+        Leaf {
+            position: self.position.0,
+            team: self.team.0.as_bytes(),
+            stream,
+            stream_version: self.stream_version,
+            event_id: self.event_id.as_bytes(),
+            event_type: &self.event_type,
+            schema_version: self.schema_version,
+            occurred_at: self.occurred_at.as_microsecond(),
+            recorded_at: self.recorded_at.as_microsecond(),
+            causation: provenance.causation.as_ref().map(Uuid::as_bytes),
+            correlation: provenance.correlation.as_ref().map(Uuid::as_bytes),
+            actor: &provenance.actor,
+            payload: &self.payload,
+        }
     }
 
     /// Checks the bytes against the stored leaf hash.
@@ -108,42 +126,5 @@ impl RecordedEvent {
     /// When any field was changed after it was written.
     pub fn check_hash(&self) -> Result<(), HashMismatch> {
         if self.expected_leaf_hash() == self.leaf_hash { Ok(()) } else { Err(HashMismatch(self.position)) }
-    }
-
-    /// The bytes under the leaf: a version byte, then every field in a fixed order: integers big endian
-    /// (8 bytes, the schema version 2), ids as 16 bytes (behind a byte 1 where they may be absent, else a byte 0),
-    /// texts behind their length. Nothing here is ever canonicalised: the payload goes in as stored.
-    fn envelope(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.payload.len() + 256);
-        out.push(ENVELOPE_VERSION);
-        out.extend_from_slice(&self.position.0.to_be_bytes());
-        out.extend_from_slice(self.team.0.as_bytes());
-        put_bytes(&mut out, self.stream.to_string().as_bytes());
-        out.extend_from_slice(&self.stream_version.to_be_bytes());
-        out.extend_from_slice(self.event_id.as_bytes());
-        put_bytes(&mut out, self.event_type.as_bytes());
-        out.extend_from_slice(&self.schema_version.to_be_bytes());
-        out.extend_from_slice(&self.occurred_at.as_microsecond().to_be_bytes());
-        out.extend_from_slice(&self.recorded_at.as_microsecond().to_be_bytes());
-        put_optional(&mut out, self.provenance.causation);
-        put_optional(&mut out, self.provenance.correlation);
-        put_bytes(&mut out, self.provenance.actor.as_bytes());
-        put_bytes(&mut out, &self.payload);
-        out
-    }
-}
-
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
-fn put_optional(out: &mut Vec<u8>, id: Option<Uuid>) {
-    match id {
-        None => out.push(0),
-        Some(id) => {
-            out.push(1);
-            out.extend_from_slice(id.as_bytes());
-        }
     }
 }

@@ -12,10 +12,11 @@ pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod keys;
-pub mod merkle;
 pub mod sealed;
 pub mod store;
 pub mod writer;
+
+pub use keyledger_proof::merkle;
 
 pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use envelope::{NewEvent, Provenance, RecordedEvent};

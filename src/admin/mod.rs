@@ -9,6 +9,7 @@ pub mod audit;
 pub mod customers;
 mod error;
 pub mod events;
+pub mod export;
 pub mod idempotency;
 pub mod inbox;
 pub mod integrations;

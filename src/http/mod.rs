@@ -6,6 +6,7 @@ mod address;
 mod admin;
 mod audit;
 mod body;
+mod checkpoint;
 mod client;
 mod dev;
 mod envelope;
@@ -35,6 +36,7 @@ pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
 use crate::app::App;
+use crate::proofs::LogKey;
 use crate::verification::{ServerKey, TeamSigners, Verifier};
 
 /// What every handler can use.
@@ -46,6 +48,8 @@ pub struct Front {
     pub verifier: Verifier,
     /// Signs answers to client programs.
     pub server_key: ServerKey,
+    /// Signs exports; checkpoints are signed by a task of the server.
+    pub log_key: LogKey,
     /// Sign challenges for their teams.
     pub team_signers: TeamSigners,
     /// The header in which a trusted proxy tells the client's country.
@@ -72,6 +76,8 @@ pub fn router(front: Front) -> Router {
         .merge(dev::router(&front))
         .merge(audit::router(&front))
         .merge(admin::router(&front))
+        .route("/checkpoint", get(checkpoint::newest))
+        .route("/checkpoint/key", get(checkpoint::key))
         .route("/api/openapi.json", get(openapi::json))
         .route("/api/docs", get(openapi::page))
         .route("/healthz", get(operations::healthz))

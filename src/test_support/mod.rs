@@ -3,10 +3,12 @@
 //!
 //! PostgreSQL's stories want a throw-away server in `KEYLEDGER_TEST_POSTGRES`; each makes a database of its own.
 
+mod attacker;
 mod facts;
 
 use std::sync::Arc;
 
+use keyledger_events::event::license::LicenseSuspended;
 use keyledger_events::event::product::ProductRegistered;
 use keyledger_events::event::team::TeamRegistered;
 use keyledger_events::keys::WrappedKey;
@@ -23,6 +25,8 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::config::{DatabaseUrl, HexKey, MasterKeySource};
+
+pub(crate) use attacker::{Attacker, all};
 
 /// What a story ends with.
 pub(crate) type TestResult<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -82,6 +86,27 @@ impl Home {
     /// Another process on the same database, and the task of its Writer.
     pub(crate) async fn another(&self) -> TestResult<(App, JoinHandle<()>)> {
         open(&self.url, self.clock.clone()).await
+    }
+
+    /// Somebody with the database's password and without scruples.
+    pub(crate) async fn attacker(&self) -> TestResult<Attacker> {
+        Attacker::open(&self.url).await
+    }
+
+    /// Suspends a new licence so many times, or a new one each time; the last position.
+    pub(crate) async fn grow(&self, events: usize, streams: usize) -> TestResult<Position> {
+        let streams: Vec<_> = (0..streams.max(1)).map(|_| StreamId::new(StreamKind::License, id::fresh())).collect();
+        let mut last = Position::START;
+        let all: Vec<_> = (0..events)
+            .map(|number| {
+                let event = LicenseSuspended { reason: Some(format!("reason {number}")) };
+                NewEvent::new(streams[number % streams.len()], noon_and(0), event)
+            })
+            .collect();
+        for some in all.chunks(1_000) {
+            last = self.append(some.to_vec(), Vec::new()).await?;
+        }
+        Ok(last)
     }
 
     async fn found(&self) -> TestResult {

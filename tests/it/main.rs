@@ -13,6 +13,7 @@ mod openapi;
 mod peers;
 mod polymart_placeholder;
 mod polymart_purchases;
+mod proofs;
 mod races;
 mod samples;
 mod seat_races;

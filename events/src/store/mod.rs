@@ -6,6 +6,7 @@
 mod files;
 mod migrate;
 mod postgres;
+pub mod proofs;
 mod row;
 mod sqlite;
 
@@ -23,6 +24,7 @@ use crate::merkle::{Frontier, FrontierError};
 pub use files::{SqliteFile, open_sqlite};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
 pub use postgres::PostgresLedger;
+pub use proofs::{ProofStore, SharedProofStore};
 pub use sqlite::SqliteLedger;
 
 /// Events of one page at most.

@@ -48,6 +48,7 @@ GRANT USAGE ON SCHEMA ledger TO keyledger_serving;
 GRANT SELECT, INSERT ON ledger.event TO keyledger_serving;
 GRANT SELECT, INSERT, UPDATE ON ledger.stream TO keyledger_serving;
 GRANT SELECT, UPDATE ON ledger.ledger_head TO keyledger_serving;
+GRANT SELECT, INSERT ON ledger.checkpoint, ledger.merkle_tile TO keyledger_serving;
 ";
 
 /// A ledger in PostgreSQL.
@@ -94,6 +95,14 @@ impl PostgresLedger {
         Ok(Self { writer, readers })
     }
 
+    pub(super) fn readers(&self) -> &PgPool {
+        &self.readers
+    }
+
+    pub(super) fn writer(&self) -> &PgPool {
+        &self.writer
+    }
+
     /// What survives the loss of the database's machine is what a synchronous standby has. Without one a commit is
     /// as durable as this one machine.
     async fn say_if_alone(admin: &PgPool) {
@@ -108,7 +117,8 @@ impl PostgresLedger {
     async fn restricted_already(admin: &PgPool, error: &sqlx::Error) -> bool {
         let usable = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyledger_serving') \
              AND pg_has_role(current_user, 'keyledger_serving', 'MEMBER') \
-             AND has_table_privilege('keyledger_serving', 'ledger.event', 'INSERT')";
+             AND has_table_privilege('keyledger_serving', 'ledger.event', 'INSERT') \
+             AND has_table_privilege('keyledger_serving', 'ledger.checkpoint', 'INSERT')";
         let usable = sqlx::query_scalar::<_, bool>(usable).fetch_one(admin).await.unwrap_or(false);
         if !usable {
             tracing::warn!(%error, "the role {SERVING_ROLE} cannot be used; only triggers keep history from being changed");

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, Transaction};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
 use super::files::{SqliteFile, open_sqlite};
@@ -38,6 +38,14 @@ impl SqliteLedger {
         let file = open_sqlite(path, true).await?;
         migrate_sqlite(&file.writer, &MIGRATIONS).await?;
         Ok(Self { file })
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.file.readers
+    }
+
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.file.writer
     }
 }
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{client, dev};
+use super::{audit, checkpoint, client, dev};
 
 pub(super) use page::page;
 pub(super) use schema::*;
@@ -50,8 +50,14 @@ pub(super) use schema::*;
         dev::statistics::show,
         dev::requests::list,
         dev::requests::explain,
+        checkpoint::newest,
+        checkpoint::key,
+        audit::proofs::checkpoint,
+        audit::proofs::inclusion,
+        audit::proofs::consistency,
+        audit::export::export,
     ),
-    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
+    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, ExportFormat)),
     modifiers(&Bearer),
     tags(
         (name = "Client programs", description = "Programs ask whether a key may be used."),
@@ -59,6 +65,7 @@ pub(super) use schema::*;
         (name = "Customers", description = "Who holds licences."),
         (name = "Products", description = "What licences are for."),
         (name = "Verifications", description = "What was asked, and why it was answered so."),
+        (name = "Proofs", description = "Auditors prove that nobody rewrote history, and take it away."),
     )
 )]
 struct Description;

@@ -130,6 +130,19 @@ paths! {
     ProductPath { productId: Uuid },
 }
 
+/// An event.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only described")]
+#[expect(non_snake_case, reason = "the names in the URL")]
+pub(in crate::http) struct PositionPath {
+    /// The team's id.
+    teamId: Uuid,
+    /// The event's position.
+    #[param(minimum = 1)]
+    position: i64,
+}
+
 /// A licence by its key.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
@@ -228,6 +241,39 @@ queries! {
         #[param(required = false)]
         show_forgotten: bool,
     },
+    /// Against which checkpoint.
+    InclusionParams {
+        /// The one over so many events; the newest unless said otherwise.
+        #[param(minimum = 0, required = false)]
+        size: i64,
+    },
+    /// Which trees.
+    ConsistencyParams {
+        /// Events of the older tree.
+        #[param(minimum = 1, required = true)]
+        from: i64,
+        /// Events of the newer tree; those of the newest checkpoint unless said otherwise.
+        #[param(minimum = 1, required = false)]
+        to: i64,
+    },
+    /// Which events, and how.
+    ExportParams {
+        /// jsonl or csv; jsonl unless said otherwise.
+        #[param(required = false, value_type = Option<ExportFormat>)]
+        format: String,
+        /// Only events recorded at this time or later.
+        #[param(required = false, format = DateTime)]
+        from: String,
+        /// Only events recorded before this time.
+        #[param(required = false, format = DateTime)]
+        until: String,
+        /// Only events of these types: names with commas between them.
+        #[param(required = false, rename = "type")]
+        types: String,
+        /// Only events after this position.
+        #[param(minimum = 0, required = false)]
+        after: i64,
+    },
     /// Which entries of the log.
     RequestParams {
         /// 10, 25, 50 or 100.
@@ -285,6 +331,15 @@ pub(in crate::http) enum SeatSortColumn {
 pub(in crate::http) enum SortDirection {
     Asc,
     Desc,
+}
+
+/// A bundle or a table.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only described")]
+pub(in crate::http) enum ExportFormat {
+    Jsonl,
+    Csv,
 }
 
 /// Verification or heartbeat.

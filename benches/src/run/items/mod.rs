@@ -1,6 +1,7 @@
 //! What is measured. Each file holds one comparison and its bar.
 
 mod append;
+mod audit;
 mod flat;
 mod group_commit;
 mod history;
@@ -24,6 +25,7 @@ pub(crate) const ALL: &[Item] = &[
     Item { name: "append-sqlite", about: "appends in batches of 100 and raw inserts", measure: append::sqlite },
     Item { name: "append-postgres", about: "16 tasks and 16 raw connections", measure: append::postgres },
     Item { name: "replay", about: "decode and fold of a ledger", measure: history::replay },
+    Item { name: "audit-verify", about: "audit verify of a million events and bare hashing", measure: audit::measure },
     Item { name: "rebuild", about: "rebuild of the licences view and raw upserts", measure: history::rebuild },
     Item { name: "memory", about: "serve with a million events", measure: memory::measure },
     Item { name: "verify", about: "verifications and a bare server, 64 connections", measure: verify::measure },

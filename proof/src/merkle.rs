@@ -68,10 +68,16 @@ impl Frontier {
 
     /// Appends a leaf.
     pub fn push(&mut self, leaf: Hash) {
+        self.push_noting(leaf, |_, _| {});
+    }
+
+    /// Appends a leaf, and tells the height and the root of every perfect subtree that it completes, the lowest first.
+    pub fn push_noting(&mut self, leaf: Hash, mut completed: impl FnMut(u32, &Hash)) {
         let mut hash = leaf;
-        for _ in 0..self.size.trailing_ones() {
+        for height in 1..=self.size.trailing_ones() {
             if let Some(left) = self.subtrees.pop() {
                 hash = node_hash(&left, &hash);
+                completed(height, &hash);
             }
         }
         self.subtrees.push(hash);
@@ -80,12 +86,14 @@ impl Frontier {
 
     /// The root over all leaves; the hash of nothing for an empty tree (RFC 6962 section 2.1).
     pub fn root(&self) -> Hash {
-        let mut subtrees = self.subtrees.iter().rev();
-        match subtrees.next() {
-            None => Sha256::digest([]).into(),
-            Some(smallest) => subtrees.fold(*smallest, |right, left| node_hash(left, &right)),
-        }
+        join(&self.subtrees).unwrap_or_else(|| Sha256::digest([]).into())
     }
+}
+
+/// The root over neighbouring perfect subtrees, the largest first; `None` over none.
+pub fn join(subtrees: &[Hash]) -> Option<Hash> {
+    let (smallest, larger) = subtrees.split_last()?;
+    Some(larger.iter().rev().fold(*smallest, |right, left| node_hash(left, &right)))
 }
 
 #[cfg(test)]

@@ -1,0 +1,262 @@
+//! The SQL of [`super::ProofStore`], the same on both engines but for the schema's name.
+
+/// Implements [`super::ProofStore`] for a ledger. `$tables` is what stands before a table's name, `$begin` how a
+/// transaction that writes begins, `$schema_version` the driver's type of that column.
+macro_rules! proof_store {
+    (
+        $ledger:ty, $row:ty, $tables:literal, $begin:literal, $schema_version:ty,
+        readers: $readers:expr, writer: $writer:expr
+    ) => {
+        #[async_trait::async_trait]
+        impl $crate::store::proofs::ProofStore for $ledger {
+            async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, LedgerError> {
+                let newest = concat!(
+                    "SELECT size, root, signed_at, note FROM ",
+                    $tables,
+                    "checkpoint ORDER BY size DESC LIMIT 1"
+                );
+                let row = sqlx::query(newest).fetch_optional($readers(self)).await?;
+                row.as_ref().map(checkpoint).transpose()
+            }
+
+            async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError> {
+                let page = concat!(
+                    "SELECT size, root, signed_at, note FROM ",
+                    $tables,
+                    "checkpoint WHERE size > $1 ORDER BY size LIMIT $2"
+                );
+                let page = sqlx::query(page).bind(number(after)).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
+                page.fetch_all($readers(self)).await?.iter().map(checkpoint).collect()
+            }
+
+            async fn store_checkpoint(&self, checkpoint: &StoredCheckpoint) -> Result<Stored, LedgerError> {
+                let insert = concat!(
+                    "INSERT INTO ",
+                    $tables,
+                    "checkpoint (size, root, signed_at, note) SELECT $1, $2, $3, $4 ",
+                    "WHERE NOT EXISTS (SELECT 1 FROM ",
+                    $tables,
+                    "checkpoint WHERE size = $1) ON CONFLICT DO NOTHING"
+                );
+                let mut tx = $writer(self).begin_with($begin).await?;
+                let done = sqlx::query(insert)
+                    .bind(number(checkpoint.size))
+                    .bind(checkpoint.root.to_vec())
+                    .bind(checkpoint.signed_at.as_microsecond())
+                    .bind(checkpoint.note.clone())
+                    .execute(&mut *tx)
+                    .await?;
+                tx.commit().await?;
+                Ok(if done.rows_affected() == 1 { Stored::Appended } else { Stored::AlreadyThere })
+            }
+
+            async fn tiles_kept(&self, level: u32) -> Result<u64, LedgerError> {
+                let last = concat!("SELECT max(idx) FROM ", $tables, "merkle_tile WHERE level = $1");
+                let last: Option<i64> =
+                    sqlx::query_scalar(last).bind(i64::from(level)).fetch_one($readers(self)).await?;
+                Ok(last.map_or(0, |last| last.unsigned_abs() + 1))
+            }
+
+            async fn hashes(&self, level: u32, first: u64, count: u32) -> Result<Vec<Hash>, LedgerError> {
+                let leaves = concat!(
+                    "SELECT position - 1, leaf_hash FROM ",
+                    $tables,
+                    "event WHERE position > $1 AND position <= $2 ORDER BY position"
+                );
+                let tiles = concat!(
+                    "SELECT idx, hash FROM ",
+                    $tables,
+                    "merkle_tile WHERE idx >= $1 AND idx < $2 AND level = $3 ORDER BY idx"
+                );
+                let (first, count) = (number(first), i64::from(count.min(PROOF_ROWS_MAX)));
+                let query = sqlx::query(if level == 0 { leaves } else { tiles }).bind(first).bind(first + count);
+                let query = if level == 0 { query } else { query.bind(i64::from(level)) };
+                let mut hashes = Vec::new();
+                for (expected, row) in (first..).zip(query.fetch_all($readers(self)).await?) {
+                    let index: i64 = row.try_get(0)?;
+                    if index != expected {
+                        break;
+                    }
+                    hashes.push(hash(index, row.try_get(1)?)?);
+                }
+                Ok(hashes)
+            }
+
+            async fn store_tiles(&self, level: u32, first: u64, hashes: &[Hash]) -> Result<(), LedgerError> {
+                let insert = concat!(
+                    "INSERT INTO ",
+                    $tables,
+                    "merkle_tile (level, idx, hash) SELECT $1, $2, $3 WHERE NOT EXISTS ",
+                    "(SELECT 1 FROM ",
+                    $tables,
+                    "merkle_tile WHERE level = $1 AND idx = $2) ON CONFLICT DO NOTHING"
+                );
+                let mut tx = $writer(self).begin_with($begin).await?;
+                for (index, hash) in (number(first)..).zip(hashes) {
+                    let query = sqlx::query(insert).bind(i64::from(level)).bind(index).bind(hash.to_vec());
+                    query.execute(&mut *tx).await?;
+                }
+                Ok(tx.commit().await?)
+            }
+
+            async fn tiles(&self, after: Option<(u32, u64)>, limit: u32) -> Result<Vec<StoredTile>, LedgerError> {
+                let page = concat!(
+                    "SELECT level, idx, hash FROM ",
+                    $tables,
+                    "merkle_tile WHERE (level, idx) > ($1, $2) ORDER BY level, idx LIMIT $3"
+                );
+                let (level, index) = after.map_or((0, 0), |(level, index)| (i64::from(level), number(index)));
+                let page = sqlx::query(page).bind(level).bind(index).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
+                page.fetch_all($readers(self))
+                    .await?
+                    .iter()
+                    .map(|row| {
+                        let (level, index): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+                        let level = u32::try_from(level).unwrap_or(u32::MAX);
+                        Ok(StoredTile { level, index: index.unsigned_abs(), hash: hash(index, row.try_get(2)?)? })
+                    })
+                    .collect()
+            }
+
+            async fn edges(&self) -> Result<Edges, LedgerError> {
+                // One statement sees one moment.
+                let edges = concat!(
+                    "SELECT (SELECT min(position) FROM ",
+                    $tables,
+                    "event), ",
+                    "(SELECT max(position) FROM ",
+                    $tables,
+                    "event), head.position, head.recorded_at, head.frontier ",
+                    "FROM (SELECT 1 AS one) AS always LEFT JOIN ",
+                    $tables,
+                    "ledger_head AS head ON head.id = 1"
+                );
+                let row = sqlx::query(edges).fetch_one($readers(self)).await?;
+                let position: Option<i64> = row.try_get(2)?;
+                let head = match position {
+                    None => None,
+                    Some(position) => {
+                        Some(RawHead { position, recorded_at: row.try_get(3)?, frontier: row.try_get(4)? })
+                    }
+                };
+                Ok(Edges { head, first: row.try_get(0)?, last: row.try_get(1)? })
+            }
+
+            async fn check_events(&self, after: Position, until: Position) -> Result<Vec<Checked>, LedgerError> {
+                let page = concat!(
+                    "SELECT position, team, stream, stream_version, event_id, type, schema_version, occurred_at, ",
+                    "recorded_at, causation_id, correlation_id, actor, payload, leaf_hash FROM ",
+                    $tables,
+                    "event WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
+                );
+                let page = sqlx::query(page).bind(after.0).bind(until.0).bind(i64::from(PROOF_ROWS_MAX));
+                let rows = page.fetch_all($readers(self)).await?;
+                let mut encoding = Vec::new();
+                rows.iter()
+                    .map(|row| {
+                        let position = row.try_get(0)?;
+                        let checked = raw_event(position, row).and_then(|raw| raw.check(&mut encoding));
+                        Ok(checked.map_or_else(|problem| Checked::Bad { position, problem }, Checked::Good))
+                    })
+                    .collect()
+            }
+
+            async fn payload_bytes(&self, after: Position, limit: u32) -> Result<Vec<u64>, LedgerError> {
+                // Both engines know a value's length without reading it.
+                let page = concat!(
+                    "SELECT CAST(length(payload) AS bigint) FROM ",
+                    $tables,
+                    "event WHERE position > $1 ORDER BY position LIMIT $2"
+                );
+                let page = sqlx::query_scalar(page).bind(after.0).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
+                let bytes: Vec<i64> = page.fetch_all($readers(self)).await?;
+                Ok(bytes.into_iter().map(i64::unsigned_abs).collect())
+            }
+
+            async fn stream_rows(
+                &self,
+                after: Option<(Uuid, String)>,
+                limit: u32,
+            ) -> Result<Vec<StreamRow>, LedgerError> {
+                let page = concat!(
+                    "SELECT team, stream, version, position FROM ",
+                    $tables,
+                    "stream WHERE (team, stream) > ($1, $2) ORDER BY team, stream LIMIT $3"
+                );
+                let (team, stream) = after.unwrap_or_default();
+                let page = sqlx::query(page).bind(team).bind(stream).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
+                page.fetch_all($readers(self))
+                    .await?
+                    .iter()
+                    .map(|row| {
+                        Ok(StreamRow {
+                            team: row.try_get(0)?,
+                            stream: row.try_get(1)?,
+                            version: row.try_get(2)?,
+                            position: row.try_get(3)?,
+                        })
+                    })
+                    .collect()
+            }
+
+            async fn position_in_stream(
+                &self,
+                team: Uuid,
+                stream: &str,
+                version: i64,
+            ) -> Result<Option<i64>, LedgerError> {
+                let one = concat!(
+                    "SELECT position FROM ",
+                    $tables,
+                    "event WHERE team = $1 AND stream = $2 AND stream_version = $3"
+                );
+                let one = sqlx::query_scalar(one).bind(team).bind(stream.to_owned()).bind(version);
+                Ok(one.fetch_optional($readers(self)).await?)
+            }
+        }
+
+        /// Sizes and indexes are far below 2^63.
+        fn number(size: u64) -> i64 {
+            i64::try_from(size).unwrap_or(i64::MAX)
+        }
+
+        fn hash(position: i64, bytes: Vec<u8>) -> Result<Hash, LedgerError> {
+            let corrupt = |bytes: Vec<u8>| LedgerError::Corrupt { position, column: "hash", value: hex::encode(bytes) };
+            bytes.try_into().map_err(corrupt)
+        }
+
+        fn checkpoint(row: &$row) -> Result<StoredCheckpoint, LedgerError> {
+            let size: i64 = row.try_get(0)?;
+            Ok(StoredCheckpoint {
+                size: size.unsigned_abs(),
+                root: hash(size, row.try_get(1)?)?,
+                signed_at: $crate::store::row::time(size, "signed_at", row.try_get(2)?)?,
+                note: row.try_get(3)?,
+            })
+        }
+
+        /// The columns, or which of them is not of its type.
+        fn raw_event(position: i64, row: &$row) -> Result<RawEvent<'_>, String> {
+            let bad = |column: &'static str| {
+                move |error: sqlx::Error| format!("its {column} is not one that keyledger writes: {error}")
+            };
+            Ok(RawEvent {
+                position,
+                team: row.try_get(1).map_err(bad("team"))?,
+                stream: row.try_get(2).map_err(bad("stream"))?,
+                stream_version: row.try_get(3).map_err(bad("stream_version"))?,
+                event_id: row.try_get(4).map_err(bad("event_id"))?,
+                event_type: row.try_get(5).map_err(bad("type"))?,
+                schema_version: row.try_get::<$schema_version, _>(6).map_err(bad("schema_version"))?.into(),
+                occurred_at: row.try_get(7).map_err(bad("occurred_at"))?,
+                recorded_at: row.try_get(8).map_err(bad("recorded_at"))?,
+                causation: row.try_get(9).map_err(bad("causation_id"))?,
+                correlation: row.try_get(10).map_err(bad("correlation_id"))?,
+                actor: row.try_get(11).map_err(bad("actor"))?,
+                payload: row.try_get(12).map_err(bad("payload"))?,
+                leaf_hash: row.try_get(13).map_err(bad("leaf_hash"))?,
+            })
+        }
+    };
+}
+pub(super) use proof_store;
