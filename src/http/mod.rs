@@ -34,6 +34,7 @@ pub(crate) use dev::StatisticsCache;
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
+use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::verification::{ServerKey, TeamSigners, Verifier};
 
@@ -52,6 +53,8 @@ pub struct Front {
     pub country_header: Option<Arc<str>>,
     /// Figures that were counted a moment ago.
     pub(crate) statistics: StatisticsCache,
+    /// Work on views that was begun over HTTP.
+    pub view_tasks: ViewTasks,
     /// Counts verifications by address and by licence.
     pub verify_limits: Arc<VerifyLimits>,
     /// Counts badly signed requests by address.

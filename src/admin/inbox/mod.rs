@@ -1,33 +1,39 @@
-//! Provider events: listed with what became of them, and interpreted again after their cause was mended.
+//! Provider events: listed with what became of them, shown with their history, interpreted again after their cause
+//! was mended, ignored, and rehearsed.
+
+mod dry_run;
+mod ignore;
+mod retry;
+mod show;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use keyledger_events::event::inbox::{Provider, ProviderEventReopened};
-use keyledger_events::{NewEvent, TeamId, Timestamp};
-use keyledger_projections::{InboxEntry, Outcome, Page, QueryError, view};
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::{InboxEntry, InboxFilter, Outcome, Page, QueryError, view};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{AdminError, CONFLICTS_MAX, Listing, append, teams};
-use crate::app::App;
-use crate::providers::inbox::{InboxState, stream_of};
-use crate::providers::interpreter;
+pub use dry_run::{RehearsalJson, RehearsedEvent, dry_run};
+pub use ignore::ignore;
+pub use retry::{REOPENED_MAX, Reopened, reopen_all, retry};
+pub use show::{InboxDetails, PayloadJson, details, payload};
 
-/// How long a retry waits for what it cannot have at once, Stripe's answers as a rule.
-const RETRY_WAIT_MAX: Duration = Duration::from_secs(20);
-/// The first pause between two attempts; it doubles each time.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+use super::{AdminError, Listing, teams};
+use crate::app::App;
 
 /// A provider event as scripts and programs see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InboxJson {
     /// The id that a retry takes.
     pub id: Uuid,
     /// Whose it is.
+    #[schema(value_type = Uuid)]
     pub team_id: TeamId,
     /// Who sent it.
+    #[schema(value_type = String)]
     pub provider: Provider,
     /// The provider's id of it.
     pub provider_event_id: String,
@@ -36,7 +42,8 @@ pub struct InboxJson {
     pub event_type: String,
     /// Whether real money moved, where the provider tells.
     pub livemode: Option<bool>,
-    /// What became of it.
+    /// What became of it: pending, applied, ignored or rejected.
+    #[schema(value_type = String)]
     pub outcome: Outcome,
     /// Why, or what it did.
     pub reason: Option<String>,
@@ -47,10 +54,13 @@ pub struct InboxJson {
     /// Attempts that called Stripe.
     pub attempts: u32,
     /// When it was recorded.
+    #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
     /// When it was concluded.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub concluded_at: Option<Timestamp>,
     /// When it is tried again.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub retry_at: Option<Timestamp>,
 }
 
@@ -75,21 +85,30 @@ impl From<InboxEntry> for InboxJson {
     }
 }
 
-/// Provider events of one team or of all, newest first. No outcome means all of them.
+/// The provider events that are wanted, of one team or of all, newest first.
 ///
 /// # Errors
 /// When there is no such team.
 pub async fn list(
     app: &App,
     team: Option<TeamId>,
-    outcomes: Vec<Outcome>,
+    filter: InboxFilter,
     limit: Option<u32>,
 ) -> Result<Listing<InboxEntry, impl AsyncFn(TeamId, Page) -> Result<Vec<InboxEntry>, QueryError>>, AdminError> {
     let teams = teams::ids(app, team).await?;
     app.catch_up(&[view::INBOX]).await?;
     let views = app.views.clone();
-    let fetch = async move |team, page| views.team(team).inbox(&outcomes, page).await;
+    let fetch = async move |team, page| views.team(team).search_inbox(&filter, page).await;
     Ok(Listing::new(teams, limit, |entry: &InboxEntry| entry.received_position, fetch))
+}
+
+/// A page of the provider events of a team that are wanted, newest first.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn page(app: &App, team: TeamId, filter: &InboxFilter, page: Page) -> Result<Vec<InboxEntry>, AdminError> {
+    app.catch_up(&[view::INBOX]).await?;
+    Ok(app.views.team(team).search_inbox(filter, page).await?)
 }
 
 /// A provider event by our id or the provider's, of one team or of any.
@@ -113,58 +132,4 @@ pub async fn find(app: &App, team: Option<TeamId>, id: &str) -> Result<InboxEntr
         }
     }
     Err(AdminError::NotFound { what: "provider event", id: id.to_owned(), list: "inbox list" })
-}
-
-/// Interprets a provider event afresh, with `query` instead of what its URL said, and waits a while for its
-/// conclusion. Works beside a server: whoever concludes it, it is concluded once.
-///
-/// # Errors
-/// When it was applied already, which nothing can add to.
-pub async fn retry(
-    app: &App,
-    actor: &str,
-    entry: &InboxEntry,
-    query: Option<&BTreeMap<String, String>>,
-) -> Result<InboxEntry, AdminError> {
-    reopen(app, actor, entry, query).await?;
-    let (team, stream) = (entry.team, stream_of(entry));
-    let deadline = tokio::time::Instant::now() + RETRY_WAIT_MAX;
-    let mut pause = RETRY_PAUSE;
-    loop {
-        interpreter::conclude(app, team, stream).await?;
-        let state = InboxState::load(app, team, stream).await?;
-        let pending = state.is_some_and(|state| state.outcome == Outcome::Pending);
-        if !pending || tokio::time::Instant::now() + pause > deadline {
-            return find(app, Some(team), &entry.id.to_string()).await;
-        }
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-    }
-}
-
-async fn reopen(
-    app: &App,
-    actor: &str,
-    entry: &InboxEntry,
-    query: Option<&BTreeMap<String, String>>,
-) -> Result<(), AdminError> {
-    let stream = stream_of(entry);
-    for _ in 0..CONFLICTS_MAX {
-        let Some(state) = InboxState::load(app, entry.team, stream).await? else {
-            let id = entry.id.to_string();
-            return Err(AdminError::NotFound { what: "provider event", id, list: "inbox list" });
-        };
-        if state.outcome == Outcome::Applied {
-            return Err(AdminError::Refused(format!(
-                "{} ({}) was applied already; there is nothing to retry",
-                entry.provider_event_id, entry.event_type
-            )));
-        }
-        let reopened = ProviderEventReopened { reason: "retried by an admin".to_owned(), query: query.cloned() };
-        let event = NewEvent::new(stream, app.clock.now(), reopened);
-        if append(app, actor, entry.team, state.version, event).await? {
-            return Ok(());
-        }
-    }
-    Err(AdminError::Contended)
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{client, dev};
+use super::{admin, client, dev};
 
 pub(super) use page::page;
 pub(super) use schema::*;
@@ -50,6 +50,22 @@ pub(super) use schema::*;
         dev::statistics::show,
         dev::requests::list,
         dev::requests::explain,
+        admin::projections::list,
+        admin::projections::status,
+        admin::projections::tasks,
+        admin::projections::task,
+        admin::projections::rebuild,
+        admin::projections::verify,
+        admin::projections::switch_back,
+        admin::projections::drop_retired,
+        admin::inbox::list,
+        admin::inbox::show,
+        admin::inbox::payload,
+        admin::inbox::retry,
+        admin::inbox::retry_all,
+        admin::inbox::ignore,
+        admin::inbox::dry_run,
+        admin::reconcile::stripe,
     ),
     components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
     modifiers(&Bearer),
@@ -59,6 +75,8 @@ pub(super) use schema::*;
         (name = "Customers", description = "Who holds licences."),
         (name = "Products", description = "What licences are for."),
         (name = "Verifications", description = "What was asked, and why it was answered so."),
+        (name = "Inbox", description = "Admins look after what providers delivered."),
+        (name = "Views", description = "Admins look after what is computed from the ledger."),
     )
 )]
 struct Description;
