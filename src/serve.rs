@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::http::{Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
@@ -66,6 +67,7 @@ impl Server {
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
             statistics: StatisticsCache::default(),
+            view_tasks: ViewTasks::new(app.runner.clone(), app.clock.clone(), stopping.clone()),
             verify_limits: verify_limits.clone(),
             unsigned: unsigned.clone(),
             trusted_proxies: options.trusted_proxies.clone().into(),

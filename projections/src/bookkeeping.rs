@@ -154,14 +154,19 @@ pub(crate) async fn read(views: &ViewStore) -> Result<Vec<Build>, QueryError> {
     views.fetch(sql, vec![]).await?.iter().map(Build::read).collect()
 }
 
+/// Reads all builds as a transaction sees them.
+pub(crate) async fn read_in(tx: &mut Tx) -> Result<Vec<Build>, QueryError> {
+    let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY name, version", table(tx.is_postgres()));
+    tx.fetch(sql, vec![]).await?.iter().map(Build::read).collect()
+}
+
 /// Keeps all other processes from changing any build, then reads them. The lock conflicts with the row locks of
 /// runners too, so none of them is in the middle of a pass, and nobody waits crosswise.
 pub(crate) async fn lock_all(tx: &mut Tx) -> Result<Vec<Build>, QueryError> {
     if tx.is_postgres() {
         tx.run("LOCK TABLE views.projection IN EXCLUSIVE MODE").await?;
     }
-    let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY name, version", table(tx.is_postgres()));
-    tx.fetch(sql, vec![]).await?.iter().map(Build::read).collect()
+    read_in(tx).await
 }
 
 /// Takes the live builds that no other node is at work on. On SQLite the transaction itself is the lock.

@@ -43,13 +43,15 @@ pub use digest::Digest;
 pub use error::{ApplyError, QueryError};
 pub use expirations::Expiration;
 pub use fold::{Fold, Folded, Key, chunks, from_json, to_json};
-pub use inbox::{InboxEntry, Outcome};
+pub use inbox::{InboxEntry, InboxFilter, Outcome};
 pub use licenses::{License, LicenseFilter, LicenseStatus};
 pub use page::{NumberedPage, Order, Page};
 pub use products::Product;
 pub use projection::{Applied, Decoded, Projection};
 pub use rebuild::{Progress, RebuildError, Rebuilt, Verified};
-pub use runner::{CatchUpError, PassOutcome, Runner, RunnerError, RunnerStatus, ViewProgress, ViewReport};
+pub use runner::{
+    CatchUpError, FaultReport, FaultedEvent, PassOutcome, Runner, RunnerError, RunnerStatus, ViewProgress, ViewReport,
+};
 pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};
 pub use table::{Column, Index, Table, insert_into, tuples};

@@ -98,10 +98,30 @@ impl Conditions {
         self
     }
 
-    fn below(mut self, column: &str, position: Option<Position>) -> Self {
-        if let Some(position) = position {
-            self.args.push(position.into());
-            self.sql.push(format!("{column} < ${}", self.args.len()));
+    /// `column` is `value` or more, where there is a value.
+    pub(crate) fn at_least(self, column: &str, value: Option<impl Into<Value>>) -> Self {
+        self.compared(column, ">=", value)
+    }
+
+    /// `column` is less than `value`, where there is a value.
+    pub(crate) fn less(self, column: &str, value: Option<impl Into<Value>>) -> Self {
+        self.compared(column, "<", value)
+    }
+
+    fn compared(mut self, column: &str, comparison: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.args.push(value.into());
+            self.sql.push(format!("{column} {comparison} ${}", self.args.len()));
+        }
+        self
+    }
+
+    /// `column` has `text` in it, where there is a text. Both engines fold the case of A to Z only.
+    pub(crate) fn contains(mut self, column: &str, text: Option<&str>) -> Self {
+        if let Some(text) = text {
+            let escaped = text.to_ascii_lowercase().replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+            self.args.push(Value::text(format!("%{escaped}%")));
+            self.sql.push(format!(r"lower({column}) LIKE ${} ESCAPE '\'", self.args.len()));
         }
         self
     }
@@ -124,7 +144,7 @@ pub(crate) async fn list<T>(
         if wanted == 0 {
             return Ok(found);
         }
-        let Conditions { sql, args } = conditions.clone().below(position_column, before);
+        let Conditions { sql, args } = conditions.clone().less(position_column, before);
         let sql = format!(
             "SELECT doc, {position_column} FROM {{table}} WHERE {} ORDER BY {position_column} DESC LIMIT {wanted}",
             sql.join(" AND ")

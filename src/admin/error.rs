@@ -3,7 +3,7 @@
 use keyledger_events::event::DecodeError;
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::{LedgerError, TeamId, WriterError};
-use keyledger_projections::QueryError;
+use keyledger_projections::{QueryError, RebuildError};
 
 use super::CONFLICTS_MAX;
 use crate::activity::ActivityError;
@@ -75,6 +75,12 @@ pub enum AdminError {
     /// A provider event cannot be interpreted.
     #[error(transparent)]
     Interpret(#[from] InterpretError),
+    /// A view was not rebuilt, verified or switched.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// A provider's API did not answer as it should.
+    #[error("{0}")]
+    Provider(String),
     /// A key pair could not be made.
     #[error("no RSA key pair could be made: {0}")]
     KeyPair(String),

@@ -19,6 +19,8 @@ pub mod mails;
 pub mod metadata;
 mod names;
 pub mod products;
+pub mod projections;
+pub mod reconcile;
 pub mod seats;
 pub mod teams;
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod mail;
 mod output;
 mod product;
 mod projections;
+mod reconcile;
 mod requests;
 mod secret;
 mod serve;
@@ -82,6 +83,9 @@ enum Command {
     /// What providers delivered, and what became of it.
     #[command(subcommand)]
     Inbox(inbox::InboxCommand),
+    /// Asking a provider for what it could not deliver.
+    #[command(subcommand)]
+    Reconcile(reconcile::ReconcileCommand),
     /// The ledger itself.
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -125,6 +129,7 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Blacklist(command) => command.run(global).await,
         Command::Requests(command) => command.run(global).await,
         Command::Inbox(command) => command.run(global).await,
+        Command::Reconcile(command) => command.run(global).await,
         Command::Events(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Mail(command) => command.run(global).await,

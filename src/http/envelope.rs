@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use keyledger_projections::RebuildError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -41,7 +42,8 @@ impl Reply {
         Self::new(StatusCode::CREATED, details, data)
     }
 
-    fn new(status: StatusCode, details: &'static str, data: &impl Serialize) -> Result<Self, ApiError> {
+    /// Another status that tells of success.
+    pub(super) fn new(status: StatusCode, details: &'static str, data: &impl Serialize) -> Result<Self, ApiError> {
         let data = serde_json::to_value(data).map_err(|error| ApiError::internal(&error))?;
         Ok(Self { status, data, details })
     }
@@ -129,6 +131,11 @@ impl From<AdminError> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, code, format!("there is no {what} {id}"))
             }
             AdminError::Invalid(_) => Self::bad_request(details),
+            AdminError::Rebuild(RebuildError::Unknown(_)) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", details),
+            AdminError::Rebuild(RebuildError::UnderWay(_) | RebuildError::NoEarlierBuild(_)) => {
+                Self::new(StatusCode::CONFLICT, "CONFLICT", details)
+            }
+            AdminError::Provider(_) => Self::new(StatusCode::BAD_GATEWAY, "PROVIDER_ERROR", details),
             AdminError::Refused(_) | AdminError::Contended => Self::new(StatusCode::CONFLICT, "CONFLICT", details),
             AdminError::License(Refusal::Revoked | Refusal::Suspended | Refusal::Disputed) => {
                 Self::new(StatusCode::CONFLICT, "CONFLICT", details)

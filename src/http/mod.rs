@@ -35,6 +35,7 @@ pub(crate) use dev::StatisticsCache;
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
+use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::proofs::LogKey;
 use crate::verification::{ServerKey, TeamSigners, Verifier};
@@ -56,6 +57,8 @@ pub struct Front {
     pub country_header: Option<Arc<str>>,
     /// Figures that were counted a moment ago.
     pub(crate) statistics: StatisticsCache,
+    /// Work on views that was begun over HTTP.
+    pub view_tasks: ViewTasks,
     /// Counts verifications by address and by licence.
     pub verify_limits: Arc<VerifyLimits>,
     /// Counts badly signed requests by address.

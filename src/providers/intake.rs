@@ -5,25 +5,21 @@
 
 use std::collections::BTreeMap;
 
-use keyledger_events::event::inbox::{Provider, ProviderEventReceived, ProviderEventReopened};
-use keyledger_events::sealed::SealContext;
-use keyledger_events::{AppendOutcome, NewEvent, StreamId, Timestamp, id};
-use keyledger_projections::{InboxEntry, Outcome};
-use sha2::{Digest as _, Sha256};
+use keyledger_events::event::inbox::{Provider, ProviderEventReopened};
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent};
+use keyledger_projections::Outcome;
 
 use super::draft::DraftError;
-use super::inbox::{Delivery, InboxState, stream};
+use super::inbox::{Delivery, InboxState};
+use super::incoming::{Door, Incoming};
 use super::interpreter::{Attempt, InterpretError, attempt};
 use super::plan::{Conclusion, Plan};
 use super::polymart::interpret::{Answer, interpret};
-use super::{mac, polymart, stripe};
 use crate::app::App;
 use crate::directory::Team;
 
 /// Times an intake is decided again because a stream moved on meanwhile.
 const CONFLICTS_MAX: u32 = 20;
-/// The type of a delivery that does not say what happened.
-const UNREADABLE: &str = "unreadable";
 
 /// How a verified delivery is answered. In every case it is in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,109 +39,40 @@ pub enum Intake {
     UnknownProduct(String),
 }
 
-/// What is known of a delivery before it is recorded.
-struct Incoming<'a> {
-    team: &'a Team,
-    provider: Provider,
-    provider_event_id: String,
-    event_type: String,
-    livemode: Option<bool>,
-    occurred_at: Option<Timestamp>,
-    query: BTreeMap<String, String>,
-    body: &'a [u8],
-}
-
-/// A delivery that is ready to be recorded.
-struct Recording {
-    delivery: Delivery,
-    received: NewEvent,
-    key: keyledger_events::keys::WrappedKey,
-}
-
-impl Incoming<'_> {
-    fn stream(&self) -> StreamId {
-        stream(self.team.config.id, self.provider, &self.provider_event_id)
-    }
-
-    /// Seals the body under a key of its own. The event's id is derived from the provider's, so the same
-    /// delivery again is `AlreadyApplied`.
-    fn recording(&self, app: &App) -> Recording {
-        let (team, stream) = (self.team.config.id, self.stream());
-        let (key, wrapped) = app.keys.generate(id::fresh());
-        let context = SealContext { team, event_id: stream.id, field: InboxEntry::BODY_FIELD };
-        let body = key.seal(context, self.body);
-        let occurred_at = self.occurred_at.unwrap_or_else(|| app.clock.now());
-        let received = ProviderEventReceived {
-            provider: self.provider,
-            provider_event_id: self.provider_event_id.clone(),
-            event_type: self.event_type.clone(),
-            livemode: self.livemode,
-            query: self.query.clone(),
-            body_sha256: hex::encode(Sha256::digest(self.body)),
-            body: body.clone(),
-        };
-        let delivery = Delivery {
-            team,
-            provider: self.provider,
-            stream,
-            version: 0,
-            received_event: stream.id,
-            livemode: self.livemode,
-            occurred_at,
-            query: self.query.clone(),
-            body,
-        };
-        let received = NewEvent { stream, event_id: stream.id, occurred_at, event: received.into() };
-        Recording { delivery, received, key: wrapped }
-    }
-
-    fn received(&self, duplicate: bool) -> Intake {
-        Intake::Received { event_id: self.provider_event_id.clone(), duplicate }
-    }
-}
-
 /// Records a delivery together with a plan. `false` when it was there before.
 async fn record(app: &App, incoming: &Incoming<'_>, conclusion: Conclusion) -> Result<bool, InterpretError> {
     let recording = incoming.recording(app);
     let plan = Plan::without_effect(&recording.delivery, conclusion);
     let mut request = plan.into_request(&recording.delivery, vec![recording.received], app.clock.now());
     request.keys.push(recording.key);
+    incoming.door.sign(&mut request);
     Ok(matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. }))
 }
 
-/// Takes in a delivery from Stripe whose signature is good.
+/// Takes in a delivery from Stripe whose signature is good, or an event that Stripe's API showed.
 ///
 /// # Errors
 /// When it cannot be recorded now; the sender must try again.
-pub async fn stripe(app: &App, team: &Team, body: &[u8]) -> Result<Intake, InterpretError> {
-    let envelope = match stripe::payload::parse_envelope(body) {
-        Ok(envelope) => envelope,
-        Err(error) => return unreadable(app, team, Provider::Stripe, BTreeMap::new(), body, error.to_string()).await,
-    };
-    let incoming = Incoming {
-        team,
-        provider: Provider::Stripe,
-        provider_event_id: envelope.id,
-        event_type: envelope.event_type,
-        livemode: envelope.livemode,
-        occurred_at: envelope.created,
-        query: BTreeMap::new(),
-        body,
-    };
+pub async fn stripe(app: &App, team: &Team, door: Door<'_>, body: &[u8]) -> Result<Intake, InterpretError> {
+    let (incoming, illegible) = Incoming::read(team, Provider::Stripe, door, BTreeMap::new(), body);
+    if let Some(reason) = illegible {
+        return unreadable(app, &incoming, reason).await;
+    }
     if !team.is_enabled(Provider::Stripe) {
         return switched_off(app, &incoming).await;
     }
-    let appended = if stripe::interpret::HANDLED.contains(&incoming.event_type.as_str()) {
-        let recording = incoming.recording(app);
-        let mut request = keyledger_events::AppendRequest::new(team.config.id, recording.delivery.provenance())
-            .expect(recording.delivery.stream, 0)
-            .event(recording.received);
-        request.provenance.causation = None;
-        request.keys.push(recording.key);
-        matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. })
-    } else {
-        let reason = format!("we have no use for `{}`", incoming.event_type);
-        record(app, &incoming, Conclusion::Ignored(reason)).await?
+    let appended = match incoming.useless() {
+        None => {
+            let recording = incoming.recording(app);
+            let mut request = AppendRequest::new(team.config.id, recording.delivery.provenance())
+                .expect(recording.delivery.stream, 0)
+                .event(recording.received);
+            request.provenance.causation = None;
+            request.keys.push(recording.key);
+            incoming.door.sign(&mut request);
+            matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. })
+        }
+        Some(reason) => record(app, &incoming, Conclusion::Ignored(reason)).await?,
     };
     if appended { Ok(incoming.received(false)) } else { again(app, &incoming).await }
 }
@@ -160,20 +87,10 @@ pub async fn polymart(
     query: BTreeMap<String, String>,
     body: &[u8],
 ) -> Result<Intake, InterpretError> {
-    let envelope = match polymart::payload::parse_envelope(body) {
-        Ok(envelope) => envelope,
-        Err(error) => return unreadable(app, team, Provider::Polymart, query, body, error.to_string()).await,
-    };
-    let incoming = Incoming {
-        team,
-        provider: Provider::Polymart,
-        provider_event_id: envelope.delivery_id,
-        event_type: envelope.event,
-        livemode: None,
-        occurred_at: envelope.time,
-        query,
-        body,
-    };
+    let (incoming, illegible) = Incoming::read(team, Provider::Polymart, Door::Delivered, query, body);
+    if let Some(reason) = illegible {
+        return unreadable(app, &incoming, reason).await;
+    }
     if !team.is_enabled(Provider::Polymart) {
         return switched_off(app, &incoming).await;
     }
@@ -205,31 +122,13 @@ fn answer_of(incoming: &Incoming<'_>, plan: &Plan, answer: Answer) -> Intake {
 }
 
 /// A genuine body that cannot be read is recorded under its hash, so that the seller can see what was sent.
-async fn unreadable(
-    app: &App,
-    team: &Team,
-    provider: Provider,
-    query: BTreeMap<String, String>,
-    body: &[u8],
-    reason: String,
-) -> Result<Intake, InterpretError> {
-    let incoming = Incoming {
-        team,
-        provider,
-        provider_event_id: mac::body_id(body),
-        event_type: UNREADABLE.to_owned(),
-        livemode: None,
-        occurred_at: None,
-        query,
-        body,
-    };
-    record(app, &incoming, Conclusion::Rejected(reason.clone())).await?;
+async fn unreadable(app: &App, incoming: &Incoming<'_>, reason: String) -> Result<Intake, InterpretError> {
+    record(app, incoming, Conclusion::Rejected(reason.clone())).await?;
     Ok(Intake::Bad(reason))
 }
 
 async fn switched_off(app: &App, incoming: &Incoming<'_>) -> Result<Intake, InterpretError> {
-    let reason = format!("the {} integration is switched off", incoming.provider);
-    if record(app, incoming, Conclusion::Rejected(reason)).await? {
+    if record(app, incoming, Conclusion::Rejected(incoming.is_switched_off())).await? {
         return Ok(Intake::SwitchedOff);
     }
     let team = incoming.team.config.id;
@@ -265,11 +164,11 @@ async fn reopen(
     app: &App,
     incoming: &Incoming<'_>,
     state: &InboxState,
-) -> Result<(Intake, Option<keyledger_events::AppendRequest>), InterpretError> {
+) -> Result<(Intake, Option<AppendRequest>), InterpretError> {
     let (team, now) = (incoming.team.config.id, app.clock.now());
     let delivery = Delivery::of(team, incoming.stream(), state, incoming.occurred_at);
     let reopened = ProviderEventReopened {
-        reason: format!("delivered again by {}", incoming.provider),
+        reason: incoming.door.again(incoming.provider),
         query: (!incoming.query.is_empty()).then(|| incoming.query.clone()),
     };
     let reopened = NewEvent::new(delivery.stream, now, reopened);
@@ -283,9 +182,10 @@ async fn reopen(
             Attempt::Plan(plan) => (*plan, incoming.received(false)),
             // Whether it is mended cannot be known now: it is open again, and the interpreter finds out.
             Attempt::Later(_) | Attempt::NeedsClaim => {
-                let request = keyledger_events::AppendRequest::new(team, delivery.provenance())
+                let mut request = AppendRequest::new(team, delivery.provenance())
                     .expect(delivery.stream, delivery.version)
                     .event(reopened);
+                incoming.door.sign(&mut request);
                 return Ok((incoming.received(false), Some(request)));
             }
         },
@@ -293,7 +193,9 @@ async fn reopen(
     if matches!(plan.conclusion, Conclusion::Rejected(_)) && !plan.has_effect() {
         return Ok((answer, None));
     }
-    Ok((answer, Some(plan.into_request(&delivery, vec![reopened], now))))
+    let mut request = plan.into_request(&delivery, vec![reopened], now);
+    incoming.door.sign(&mut request);
+    Ok((answer, Some(request)))
 }
 
 impl From<keyledger_events::keys::KeyRingError> for InterpretError {

@@ -174,6 +174,21 @@ pub async fn attempt(
         }
         Err(error) => return Err(DraftError::from(error).into()),
     };
+    judge(app, team, stream, state, &body, may_ask).await
+}
+
+/// Finds out what follows from a delivery whose body is at hand, recorded or not, without appending anything.
+///
+/// # Errors
+/// When something inside does not answer.
+pub async fn judge(
+    app: &App,
+    team: TeamId,
+    stream: StreamId,
+    state: &InboxState,
+    body: &[u8],
+    may_ask: bool,
+) -> Result<Attempt, InterpretError> {
     let Some(known) = app.directory.team(team).await.map_err(DraftError::from)? else {
         return Ok(Attempt::Later("the team is not known to the views yet".to_owned()));
     };
@@ -184,13 +199,13 @@ pub async fn attempt(
     }
     match state.received.provider {
         Provider::Polymart => {
-            let time = polymart::payload::parse_envelope(&body).ok().and_then(|envelope| envelope.time);
+            let time = polymart::payload::parse_envelope(body).ok().and_then(|envelope| envelope.time);
             let delivery = Delivery::of(team, stream, state, time);
-            let answered = polymart::interpret::interpret(app, &known, &delivery, &body).await?;
+            let answered = polymart::interpret::interpret(app, &known, &delivery, body).await?;
             Ok(Attempt::Plan(Box::new(answered.plan)))
         }
         Provider::Stripe => {
-            let event = stripe::payload::parse(&body);
+            let event = stripe::payload::parse(body);
             let created = event.as_ref().ok().and_then(|event| event.created);
             let delivery = Delivery::of(team, stream, state, created);
             let age_seconds = app.clock.now().as_second() - state.received_at.as_second();

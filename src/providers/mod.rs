@@ -1,7 +1,9 @@
 //! The two providers: checking that a delivery is genuine, reading what it says, and deciding what follows.
 
 pub mod draft;
+pub mod dry_run;
 pub mod inbox;
+pub mod incoming;
 pub mod intake;
 pub mod interpreter;
 mod json;

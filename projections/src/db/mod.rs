@@ -4,6 +4,7 @@
 //! after the build's version; queries say `{table}` and get the table that serves now.
 
 mod failure;
+mod lock;
 mod open;
 mod postgres;
 mod sqlite;
@@ -12,6 +13,7 @@ mod value;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keyledger_events::store::SqliteFile;
@@ -22,6 +24,7 @@ pub use tx::Tx;
 pub use value::{ColumnError, Row, Value};
 
 pub(crate) use failure::{is_missing_table, is_refused_data};
+pub(crate) use lock::BuildLock;
 
 use crate::bookkeeping;
 use crate::error::QueryError;
@@ -32,6 +35,8 @@ pub struct ViewStore {
     database: Database,
     /// The version of each view that serves, as last read. Rebuilds in other processes change it.
     serving: Arc<RwLock<HashMap<String, i64>>>,
+    /// Where files that serve as locks are; without a meaning on PostgreSQL.
+    lock_folder: Arc<PathBuf>,
 }
 
 /// A database for what need not survive a power cut: the same statements with `$1` placeholders run on both engines.
@@ -106,13 +111,21 @@ fn schema(postgres: bool) -> &'static str {
 }
 
 impl ViewStore {
-    fn new(database: Database) -> Self {
-        Self { database, serving: Arc::default() }
+    fn new(database: Database, lock_folder: &Path) -> Self {
+        Self { database, serving: Arc::default(), lock_folder: Arc::new(lock_folder.to_owned()) }
     }
 
     /// Begins a transaction: on SQLite with the write lock.
     pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         self.database.begin().await
+    }
+
+    /// Begins to read the store as it is at the first query, whatever changes meanwhile. It holds nobody up.
+    pub(crate) async fn snapshot(&self) -> Result<Tx, sqlx::Error> {
+        match &self.database {
+            Database::Sqlite(file) => Tx::begin_sqlite_snapshot(&file.readers).await,
+            Database::Postgres(pool) => Tx::begin_postgres_snapshot(pool).await,
+        }
     }
 
     /// Runs a query outside any transaction.

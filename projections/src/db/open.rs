@@ -50,7 +50,7 @@ impl ViewStore {
             }
             other => other,
         }
-        .map(|file| Self::new(Database::Sqlite(file)))
+        .map(|file| Self::new(Database::Sqlite(file), folder))
     }
 
     /// Uses (or makes) the schema `views`. The pool must be the views' own: a transaction over views may wait for a
@@ -60,7 +60,7 @@ impl ViewStore {
     /// When the database cannot be reached, or its schema was made by a newer release.
     pub async fn open_postgres(pool: PgPool) -> Result<Self, OpenError> {
         migrate_postgres_schema(&pool, "views", &POSTGRES_MIGRATIONS).await?;
-        Ok(Self::new(Database::Postgres(pool)))
+        Ok(Self::new(Database::Postgres(pool), Path::new("")))
     }
 }
 

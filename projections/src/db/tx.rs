@@ -28,6 +28,14 @@ impl Tx {
         Ok(Self(Kind::Postgres(tx)))
     }
 
+    pub(super) async fn begin_sqlite_snapshot(readers: &sqlx::SqlitePool) -> Result<Self, sqlx::Error> {
+        Ok(Self(Kind::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)))
+    }
+
+    pub(super) async fn begin_postgres_snapshot(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self(Kind::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)))
+    }
+
     /// Whether this is PostgreSQL, for the few statements that have two texts.
     pub(crate) fn is_postgres(&self) -> bool {
         matches!(self.0, Kind::Postgres(_))

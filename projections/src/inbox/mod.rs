@@ -6,3 +6,4 @@ mod query;
 
 pub use entry::{InboxEntry, Outcome};
 pub use projection::InboxFold;
+pub use query::InboxFilter;

@@ -14,7 +14,7 @@ pub struct InboxFold;
 
 impl Fold for InboxFold {
     const NAME: &'static str = "inbox";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -25,6 +25,9 @@ impl Fold for InboxFold {
             Column::int("received_position"),
             // When it may be worked on, in microseconds, 0 at once; NULL when it is concluded.
             Column::int("ready_at").or_null(),
+            Column::text("event_type"),
+            Column::int("received_at"),
+            Column::text("reason").or_null(),
             Column::text("doc"),
         ],
         key_columns: 2,
@@ -56,6 +59,9 @@ impl Fold for InboxFold {
             Value::text(entry.outcome.as_str()),
             entry.received_position.into(),
             Value::Int(entry.ready_at_microseconds()),
+            Value::text(entry.event_type.as_str()),
+            entry.received_at.into(),
+            Value::text_or_null(entry.reason.as_deref()),
             to_json(entry)?,
         ])
     }

@@ -11,6 +11,25 @@ use crate::fold::Fold as _;
 use crate::page::{Conditions, Page, list};
 use crate::team_views::{TeamViews, state};
 
+/// Which provider events are wanted. The default is all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InboxFilter {
+    /// From this provider.
+    pub provider: Option<Provider>,
+    /// Of this type, in the provider's words.
+    pub event_type: Option<String>,
+    /// With this id of the provider's.
+    pub provider_event_id: Option<String>,
+    /// That came to one of these; none means any.
+    pub outcomes: Vec<Outcome>,
+    /// Recorded at this time or later.
+    pub received_from: Option<Timestamp>,
+    /// Recorded before this time.
+    pub received_until: Option<Timestamp>,
+    /// Whose reason, or what they did, has this text in it; a letter from A to Z in either case.
+    pub reason: Option<String>,
+}
+
 impl TeamViews<'_> {
     /// A provider event by the id of its stream.
     ///
@@ -40,9 +59,23 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn inbox(&self, outcomes: &[Outcome], page: Page) -> Result<Vec<InboxEntry>, QueryError> {
+        self.search_inbox(&InboxFilter { outcomes: outcomes.to_vec(), ..InboxFilter::default() }, page).await
+    }
+
+    /// The provider events that are wanted, newest first.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn search_inbox(&self, filter: &InboxFilter, page: Page) -> Result<Vec<InboxEntry>, QueryError> {
         let conditions = Conditions::default()
             .equal("team", self.team)
-            .one_of("outcome", outcomes.iter().map(|outcome| outcome.as_str()));
+            .equal_if("provider", filter.provider.map(|provider| Value::text(provider.as_str())))
+            .equal_if("event_type", filter.event_type.as_deref().map(Value::text))
+            .equal_if("provider_event_id", filter.provider_event_id.as_deref().map(Value::text))
+            .one_of("outcome", filter.outcomes.iter().map(|outcome| outcome.as_str()))
+            .at_least("received_at", filter.received_from)
+            .less("received_at", filter.received_until)
+            .contains("reason", filter.reason.as_deref());
         list(self.views, InboxFold::NAME, "received_position", conditions, page, state::<InboxFold>).await
     }
 }

@@ -75,7 +75,7 @@ impl Rebuild<'_> {
     }
 
     /// Takes the build's row. Without it somebody else began a later rebuild.
-    async fn hold(&self, tx: &mut Tx) -> Result<(), RebuildError> {
+    pub(super) async fn hold(&self, tx: &mut Tx) -> Result<(), RebuildError> {
         let builds = bookkeeping::lock_build(tx, &self.build).await?;
         let ours =
             builds.iter().any(|build| build.status == BuildStatus::Building && build.position == self.build.position);

@@ -2,19 +2,22 @@
 //!
 //! The next build fills a table of its own from position 1, in large batches, while the serving build is read and
 //! kept up as ever. Then one transaction stops both, applies what is missing and switches. The build that served
-//! is kept for switching back; older ones go. A rebuild that dies leaves the serving build alone; what it filled is
-//! dropped by the next one.
+//! is kept for switching back, as it is: going back to it brings it up to date first. Older ones go. Of all processes
+//! one at a time builds a view, under a lock that ends with it. A rebuild that dies leaves the serving build alone;
+//! what it filled is dropped by the next one.
 
 mod fill;
 mod progress;
 mod switch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyledger_events::Position;
 use serde::Serialize;
 
 use crate::bookkeeping::{self, Build, BuildStatus};
+use crate::db::BuildLock;
 use crate::digest::Digest;
 use crate::error::QueryError;
 use crate::projection::Projection;
@@ -24,6 +27,11 @@ pub use progress::Progress;
 
 use fill::Goal;
 use progress::Meter;
+
+/// Times the lock is asked for. A holder that was just killed keeps it for a moment.
+const LOCK_ATTEMPTS: u32 = 10;
+/// The pause between two of them.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a view was not rebuilt. The build that serves is untouched.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +49,13 @@ pub enum RebuildError {
         /// Why.
         message: String,
     },
-    /// Another rebuild of the same view began later.
+    /// Somebody is at it already.
+    #[error(
+        "view `{0}` is being rebuilt, verified or switched at this moment, here or by another process; \
+         `keyledger projections status` shows how far that is"
+    )]
+    UnderWay(String),
+    /// Another rebuild of the same view began later, after the connection that held the lock was lost.
     #[error("another rebuild of view `{0}` took over")]
     TakenOver(String),
     /// There is nothing to go back to.
@@ -82,6 +96,8 @@ pub struct Rebuilt {
 pub struct Verified {
     /// The view.
     pub name: String,
+    /// The build that serves.
+    pub version: i64,
     /// The position that both were compared at.
     pub position: Position,
     /// Of the build that serves.
@@ -108,15 +124,23 @@ impl Runner {
     /// Computes a view anew beside the serving one, and switches to it.
     ///
     /// # Errors
-    /// When the view is unknown, has no answer to an event, or the databases cannot be reached.
+    /// When the view is unknown, somebody is at it already, it has no answer to an event, or the databases cannot be
+    /// reached.
     pub async fn rebuild(
         &self,
         name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Rebuilt, RebuildError> {
-        let mut rebuild = Rebuild::begin(self, name).await?;
-        let result = rebuild.run(&mut progress).await;
-        rebuild.clean_up_after(result).await
+        let lock = self.lock_builds(name).await?;
+        let result = match Rebuild::begin(self, name).await {
+            Ok(mut rebuild) => {
+                let result = rebuild.run(&mut progress).await;
+                rebuild.clean_up_after(result).await
+            }
+            Err(error) => Err(error),
+        };
+        lock.release().await;
+        result
     }
 
     /// Computes a view anew, compares it with the serving one at the same position, and drops it again.
@@ -128,9 +152,16 @@ impl Runner {
         name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Verified, RebuildError> {
-        let mut rebuild = Rebuild::begin(self, name).await?;
-        let result = rebuild.compare(&mut progress).await;
-        rebuild.clean_up_after(result).await
+        let lock = self.lock_builds(name).await?;
+        let result = match Rebuild::begin(self, name).await {
+            Ok(mut rebuild) => {
+                let result = rebuild.compare(&mut progress).await;
+                rebuild.clean_up_after(result).await
+            }
+            Err(error) => Err(error),
+        };
+        lock.release().await;
+        result
     }
 
     /// Goes back to the build that served before the last rebuild, after bringing it up to date.
@@ -142,8 +173,66 @@ impl Runner {
         name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Rebuilt, RebuildError> {
-        let mut rebuild = Rebuild::resume_retired(self, name).await?;
-        rebuild.run(&mut progress).await
+        let lock = self.lock_builds(name).await?;
+        let result = match Rebuild::resume_retired(self, name).await {
+            Ok(mut rebuild) => {
+                let result = rebuild.run(&mut progress).await;
+                rebuild.keep_after(result).await
+            }
+            Err(error) => Err(error),
+        };
+        lock.release().await;
+        result
+    }
+
+    /// Drops the builds of a view that served before, and tells their numbers. There is no going back then.
+    ///
+    /// # Errors
+    /// When the view is unknown, somebody is at it, or the databases cannot be reached.
+    pub async fn drop_retired(&self, name: &str) -> Result<Vec<i64>, RebuildError> {
+        let lock = self.lock_builds(name).await?;
+        let dropped = self.drop_retired_alone(name).await;
+        lock.release().await;
+        dropped
+    }
+
+    async fn drop_retired_alone(&self, name: &str) -> Result<Vec<i64>, RebuildError> {
+        let mut tx = self.inner.views.begin().await?;
+        let builds = bookkeeping::lock_view(&mut tx, name).await?;
+        let retired: Vec<_> = builds.into_iter().filter(|build| build.status == BuildStatus::Retired).collect();
+        for build in &retired {
+            bookkeeping::drop_build(&mut tx, build).await?;
+        }
+        tx.commit().await?;
+        Ok(retired.iter().map(|build| build.version).collect())
+    }
+
+    /// Whether somebody, in this process or another, rebuilds, verifies or switches the view now.
+    ///
+    /// # Errors
+    /// When the view is unknown or the database cannot be reached.
+    pub async fn is_being_built(&self, name: &str) -> Result<bool, RebuildError> {
+        self.projection(name)?;
+        match self.inner.views.try_lock_builds(name).await? {
+            Some(lock) => {
+                lock.release().await;
+                Ok(false)
+            }
+            None => Ok(true),
+        }
+    }
+
+    async fn lock_builds(&self, name: &str) -> Result<BuildLock, RebuildError> {
+        self.projection(name)?;
+        for attempt in 0..LOCK_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            if let Some(lock) = self.inner.views.try_lock_builds(name).await? {
+                return Ok(lock);
+            }
+        }
+        Err(RebuildError::UnderWay(name.to_owned()))
     }
 }
 
@@ -209,6 +298,16 @@ impl<'a> Rebuild<'a> {
             && let Err(error) = self.drop_unfinished().await
         {
             tracing::warn!(view = self.build.name, %error, "a half-built view stays until the next rebuild");
+        }
+        result
+    }
+
+    /// Leaves the earlier build for another try where it could not be switched to.
+    async fn keep_after<T>(self, result: Result<T, RebuildError>) -> Result<T, RebuildError> {
+        if result.is_err()
+            && let Err(error) = self.retire_again().await
+        {
+            tracing::warn!(view = self.build.name, %error, "the earlier build of a view is lost to going back");
         }
         result
     }

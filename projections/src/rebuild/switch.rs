@@ -1,19 +1,24 @@
 //! The end of a rebuild: both builds are held, made equal in position, and switched or compared.
 
+use keyledger_events::Position;
+
 use super::{Rebuild, RebuildError, Verified};
 use crate::bookkeeping::{self, Build, BuildStatus};
+use crate::db::TableName;
 use crate::digest::digest;
 use crate::runner::RunnerError;
 
 impl Rebuild<'_> {
-    /// Makes the indexes that were left out while the table was filled.
+    /// Makes the indexes that were left out while the table was filled, each in a transaction of its own: on SQLite
+    /// the other views wait for as long as one of them takes.
     pub(super) async fn create_indexes(&self) -> Result<(), RebuildError> {
-        let mut tx = self.runner.inner.views.begin().await?;
-        let table = tx.table(&self.build.name, self.build.version);
+        let views = &self.runner.inner.views;
+        let table = TableName::of(views.is_postgres(), &self.build.name, self.build.version);
         for index in self.projection.table().create_indexes(&table) {
+            let mut tx = views.begin().await?;
             tx.run(&index).await?;
+            tx.commit().await?;
         }
-        tx.commit().await?;
         Ok(())
     }
 
@@ -43,22 +48,42 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Compares both builds at the same position, then drops the new one.
+    /// Compares both builds at the same position, then drops the new one. The serving one is read as it was at one
+    /// moment, and the new one, which nobody else moves, is brought to where the other was then: so nobody waits.
     pub(super) async fn digests(&mut self) -> Result<Verified, RebuildError> {
+        let views = &self.runner.inner.views;
+        let mut snapshot = views.snapshot().await?;
+        let serving = self.serving(&bookkeeping::read_in(&mut snapshot).await?)?.clone();
+        self.bring_to(serving.position).await?;
+        let (shape, name) = (self.projection.table(), self.build.name.clone());
+        let serving_table = snapshot.table(&name, serving.version);
+        let fresh_table = snapshot.table(&name, self.build.version);
+        let serving_digest = digest(&mut snapshot, shape, &serving_table).await?;
+        drop(snapshot);
+        let fresh = digest(views, shape, &fresh_table).await?;
+        self.drop_unfinished().await?;
+        Ok(Verified { name, position: serving.position, version: serving.version, serving: serving_digest, fresh })
+    }
+
+    /// Applies everything up to `to`, in one transaction: less than a batch is left.
+    async fn bring_to(&mut self, to: Position) -> Result<(), RebuildError> {
         let inner = &self.runner.inner;
         let mut tx = inner.views.begin().await?;
-        let builds = bookkeeping::lock_view(&mut tx, &self.build.name).await?;
-        self.still_ours(&builds)?;
-        let serving = self.serving(&builds)?.clone();
-        self.apply_up_to(&mut tx, serving.position).await?;
-        let (shape, name) = (self.projection.table(), self.build.name.clone());
-        let serving_table = tx.table(&name, serving.version);
-        let fresh_table = tx.table(&name, self.build.version);
-        let serving_digest = digest(&mut tx, shape, &serving_table).await?;
-        let fresh = digest(&mut tx, shape, &fresh_table).await?;
-        bookkeeping::drop_build(&mut tx, &self.build).await?;
-        tx.commit().await?;
-        Ok(Verified { name, position: serving.position, serving: serving_digest, fresh })
+        self.hold(&mut tx).await?;
+        self.apply_up_to(&mut tx, to).await?;
+        bookkeeping::save(&mut tx, std::slice::from_ref(&self.build), inner.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Leaves an earlier build that could not be brought up to date as what it was.
+    pub(super) async fn retire_again(&self) -> Result<(), RebuildError> {
+        let inner = &self.runner.inner;
+        let mut tx = inner.views.begin().await?;
+        let found = bookkeeping::lock_build(&mut tx, &self.build).await?;
+        let building = found.filter(|build| build.status == BuildStatus::Building);
+        let retired = building.map(|build| Build { status: BuildStatus::Retired, ..build });
+        bookkeeping::save(&mut tx, retired.as_slice(), inner.clock.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Drops the table of a rebuild that will not be finished, unless somebody else already did.

@@ -30,7 +30,7 @@ pub(crate) use advance::apply;
 pub(crate) use batch::Batch;
 
 pub use catch_up::CatchUpError;
-pub use report::ViewReport;
+pub use report::{FaultReport, FaultedEvent, ViewReport};
 pub use status::{RunnerStatus, ViewProgress};
 
 /// How often the ledger is looked at when nobody wakes the runner: other processes append too.

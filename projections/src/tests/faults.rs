@@ -53,7 +53,17 @@ async fn stands_still(home: &Home, weakness: Weakness) -> TestResult {
     assert!(matches!(waited, Err(CatchUpError::Faulted { position, .. }) if position.0 == 4));
     let reports = runner.list().await?;
     let report = reports.iter().find(|report| report.name == "fragile").ok_or("no report")?;
-    assert_eq!((report.status, report.lag_events), (BuildStatus::Faulted, 3));
+    assert_eq!((report.status, report.lag_events, report.lag_seconds), (BuildStatus::Faulted, 3, 0));
+    home.clock.advance_seconds(90);
+    let reports = runner.list().await?;
+    let report = reports.iter().find(|report| report.name == "fragile").ok_or("no report")?;
+    assert_eq!(report.lag_seconds, 90, "since the first event that it lacks was recorded");
+    let fault = report.fault.as_ref().ok_or("no fault")?;
+    let event = fault.event.as_ref().ok_or("the event is not named")?;
+    assert_eq!((fault.position.0, event.event_type.as_str()), (4, "ProductRegistered"));
+    assert_eq!(event.stream.kind, StreamKind::Product);
+    let healthy = reports.iter().find(|report| report.name == "counter").ok_or("no report")?;
+    assert_eq!((healthy.lag_events, healthy.lag_seconds, &healthy.fault), (0, 0, &None));
     Ok(())
 }
 

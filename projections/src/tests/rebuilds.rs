@@ -1,6 +1,7 @@
 //! Rebuilding beside the serving build, and what may happen meanwhile.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keyledger_events::Position;
 use keyledger_events::event::license::{LicenseExpired, LicenseSuspended};
@@ -24,6 +25,10 @@ stories!(
     a_view_that_cannot_be_rebuilt_keeps_serving,
     readers_elsewhere_follow_a_rebuild,
     one_can_go_back_to_the_build_before,
+    an_earlier_build_that_cannot_be_brought_up_to_date_stays_what_it_was,
+    two_at_once_are_refused,
+    a_quiet_rebuild_has_the_same_digest,
+    verifying_holds_nobody_up,
     a_row_changed_by_hand_is_found,
 );
 
@@ -173,6 +178,92 @@ async fn one_can_go_back_to_the_build_before(home: &Home) -> TestResult {
     runner.switch_back(view::LICENSES, |_| {}).await?;
     assert_eq!(versions(&runner, view::LICENSES).await?, [(1, BuildStatus::Live), (2, BuildStatus::Retired)]);
     assert!(runner.verify(view::LICENSES, |_| {}).await?.matches(), "it has what came while it was retired");
+    assert_eq!(runner.drop_retired(view::LICENSES).await?, [2]);
+    assert!(runner.digest(view::LICENSES, 2).await.is_err(), "its table is gone");
+    let none = runner.switch_back(view::LICENSES, |_| {}).await;
+    assert!(matches!(none, Err(RebuildError::NoEarlierBuild(_))), "{none:?}");
+    assert_eq!(runner.drop_retired(view::LICENSES).await?, Vec::<i64>::new());
+    Ok(())
+}
+
+async fn an_earlier_build_that_cannot_be_brought_up_to_date_stays_what_it_was(home: &Home) -> TestResult {
+    home.append(team(), vec![product("one")]).await?;
+    let sound = home.runner_elsewhere(vec![Arc::new(Fragile(Weakness::None))]).await?;
+    home.catch_up(&sound).await?;
+    sound.rebuild("fragile", |_| {}).await?;
+    home.append(team(), vec![product("poison")]).await?;
+    home.catch_up(&sound).await?;
+    let broken = home.runner_elsewhere(vec![Arc::new(Fragile(Weakness::NoAnswer))]).await?;
+    let refused = broken.switch_back("fragile", |_| {}).await;
+    assert!(matches!(refused, Err(RebuildError::Event { position, .. }) if position == Position(2)), "{refused:?}");
+    assert_eq!(versions(&sound, "fragile").await?, [(1, BuildStatus::Retired), (2, BuildStatus::Live)]);
+    let switched = sound.switch_back("fragile", |_| {}).await?;
+    assert_eq!((switched.version, switched.position), (1, Position(2)));
+    Ok(())
+}
+
+async fn two_at_once_are_refused(home: &Home) -> TestResult {
+    // Guards: a second rebuild drops what the first has filled, and both go on dropping each other's.
+    append_some(home, 2).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    let elsewhere = home.views_elsewhere().await?;
+    let lock = elsewhere.try_lock_builds(view::LICENSES).await?.ok_or("nobody has it yet")?;
+    assert!(runner.is_being_built(view::LICENSES).await?);
+    let refused = runner.rebuild(view::LICENSES, |_| {}).await;
+    assert!(matches!(&refused, Err(RebuildError::UnderWay(name)) if name == view::LICENSES), "{refused:?}");
+    assert!(matches!(runner.verify(view::LICENSES, |_| {}).await, Err(RebuildError::UnderWay(_))));
+    assert!(matches!(runner.switch_back(view::LICENSES, |_| {}).await, Err(RebuildError::UnderWay(_))));
+    assert!(!runner.is_being_built(view::TEAMS).await?, "another view is free");
+    runner.rebuild(view::TEAMS, |_| {}).await?;
+    // The holder is killed: the lock goes with it, though nobody gave it back.
+    drop(lock);
+    runner.rebuild(view::LICENSES, |_| {}).await?;
+    assert!(!runner.is_being_built(view::LICENSES).await?, "given back at the end");
+    Ok(())
+}
+
+async fn a_quiet_rebuild_has_the_same_digest(home: &Home) -> TestResult {
+    append_some(home, 30).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    for name in view::ALL {
+        runner.rebuild(name, |_| {}).await?;
+        let (old, new) = (runner.digest(name, 1).await?, runner.digest(name, 2).await?);
+        assert_eq!(old, new, "{name}");
+    }
+    Ok(())
+}
+
+async fn verifying_holds_nobody_up(home: &Home) -> TestResult {
+    // Guards: the serving build moves on while its rows are read; the fresh one must stop where it was read.
+    append_some(home, 600).await?;
+    let serving = home.runner();
+    home.catch_up(&serving).await?;
+    let verifier = Runner::new(home.ledger.clone(), home.views_elsewhere().await?, home.clock.clone());
+    let done = AtomicBool::new(false);
+    let verified = async {
+        for name in view::ALL {
+            let verified = verifier.verify(name, |_| {}).await?;
+            assert!(verified.matches(), "{verified:?}");
+            assert_eq!(versions(&serving, name).await?, [(1, BuildStatus::Live)], "the fresh one is gone");
+        }
+        done.store(true, Ordering::SeqCst);
+        TestResult::Ok(())
+    };
+    let appended = async {
+        let mut rounds = 0;
+        while !done.load(Ordering::SeqCst) {
+            append_some(home, 1).await?;
+            home.catch_up(&serving).await?;
+            rounds += 1;
+        }
+        TestResult::Ok(rounds)
+    };
+    let (verified, rounds) = tokio::join!(verified, appended);
+    verified?;
+    let rounds: u32 = rounds?;
+    assert!(rounds > 3, "events came in meanwhile");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::facts::*;
 use super::home::Home;
 use super::{TestResult, stories};
 use crate::deliveries::DeliveryState;
-use crate::inbox::Outcome;
+use crate::inbox::{InboxFilter, Outcome};
 use crate::page::Page;
 
 stories!(
@@ -20,6 +20,7 @@ stories!(
     a_provider_event_waits_for_its_lease_and_its_retry,
     a_rejected_provider_event_is_work_again_when_reopened,
     provider_events_are_worked_on_in_the_order_they_came,
+    provider_events_are_searched,
     a_mail_is_work_until_it_is_sent_or_abandoned,
 );
 
@@ -142,6 +143,39 @@ async fn provider_events_are_worked_on_in_the_order_they_came(home: &Home) -> Te
     let listed: Vec<_> = listed.into_iter().map(|entry| entry.provider_event_id).collect();
     assert_eq!(listed, ["evt_4", "evt_2"], "newest first, of one team");
     assert!(home.views.team(team).inbox_entry(entries[1].id).await?.is_none());
+    Ok(())
+}
+
+async fn provider_events_are_searched(home: &Home) -> TestResult {
+    let (team, runner) = (team(), home.runner());
+    for (name, reason) in [("evt_1", r"product_id `50%_off\x` is no UUID"), ("evt_2", "Product_id is 500 off")] {
+        let entry = stream(StreamKind::Inbox);
+        let rejected = ProviderEventRejected { reason: reason.to_owned() };
+        home.append(team, vec![received(team, entry, name), event(entry, rejected)]).await?;
+        home.clock.advance_seconds(60);
+    }
+    home.append(team, vec![received(team, stream(StreamKind::Inbox), "evt_3")]).await?;
+    home.catch_up(&runner).await?;
+    let views = home.views.team(team);
+    let found = async |filter: InboxFilter| {
+        let found = views.search_inbox(&filter, Page::default()).await?;
+        TestResult::Ok(found.into_iter().map(|entry| entry.provider_event_id).collect::<Vec<_>>())
+    };
+    let any = InboxFilter::default;
+    assert_eq!(found(any()).await?, ["evt_3", "evt_2", "evt_1"]);
+    let reason = |text: &str| InboxFilter { reason: Some(text.to_owned()), ..any() };
+    assert_eq!(found(reason("PRODUCT_ID")).await?, ["evt_2", "evt_1"], "in either case");
+    assert_eq!(found(reason("50%_off")).await?, ["evt_1"], "what stands for anything in SQL stands for itself");
+    assert_eq!(found(reason(r"\x")).await?, ["evt_1"]);
+    assert!(found(reason("' OR 1=1 --")).await?.is_empty());
+    assert_eq!(found(InboxFilter { provider_event_id: Some("evt_2".to_owned()), ..any() }).await?, ["evt_2"]);
+    assert_eq!(found(InboxFilter { outcomes: vec![Outcome::Pending], ..any() }).await?, ["evt_3"]);
+    assert_eq!(found(InboxFilter { received_from: Some(noon_and(60)), ..any() }).await?, ["evt_3", "evt_2"]);
+    assert_eq!(found(InboxFilter { received_until: Some(noon_and(60)), ..any() }).await?, ["evt_1"]);
+    assert_eq!(found(InboxFilter { provider: Some(Provider::Stripe), ..any() }).await?.len(), 3);
+    assert!(found(InboxFilter { provider: Some(Provider::Polymart), ..any() }).await?.is_empty());
+    assert_eq!(found(InboxFilter { event_type: Some("invoice.paid".to_owned()), ..any() }).await?.len(), 3);
+    assert!(found(InboxFilter { event_type: Some("invoice".to_owned()), ..any() }).await?.is_empty());
     Ok(())
 }
 

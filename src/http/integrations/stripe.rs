@@ -11,6 +11,7 @@ use keyledger_events::event::integration::SecretKind;
 
 use super::{Caller, answer, header};
 use crate::http::{Front, HttpError, address, body, query};
+use crate::providers::incoming::Door;
 use crate::providers::{intake, stripe::signature};
 
 pub(in crate::http) async fn receive(
@@ -26,5 +27,5 @@ pub(in crate::http) async fn receive(
     let caller = Caller { address, team, provider: Provider::Stripe, kind: SecretKind::Webhook };
     let (signed, now) = (header(&headers, "stripe-signature"), front.app.clock.now().as_second());
     let team = front.verified(&caller, |secrets| signature::verify(signed, &body, secrets, now)).await?;
-    answer(Provider::Stripe, intake::stripe(&front.app, &team, &body).await?)
+    answer(Provider::Stripe, intake::stripe(&front.app, &team, Door::Delivered, &body).await?)
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{audit, checkpoint, client, dev};
+use super::{admin, audit, checkpoint, client, dev};
 
 pub(super) use page::page;
 pub(super) use schema::*;
@@ -56,6 +56,22 @@ pub(super) use schema::*;
         audit::proofs::inclusion,
         audit::proofs::consistency,
         audit::export::export,
+        admin::projections::list,
+        admin::projections::status,
+        admin::projections::tasks,
+        admin::projections::task,
+        admin::projections::rebuild,
+        admin::projections::verify,
+        admin::projections::switch_back,
+        admin::projections::drop_retired,
+        admin::inbox::list,
+        admin::inbox::show,
+        admin::inbox::payload,
+        admin::inbox::retry,
+        admin::inbox::retry_all,
+        admin::inbox::ignore,
+        admin::inbox::dry_run,
+        admin::reconcile::stripe,
     ),
     components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, ExportFormat)),
     modifiers(&Bearer),
@@ -66,6 +82,8 @@ pub(super) use schema::*;
         (name = "Products", description = "What licences are for."),
         (name = "Verifications", description = "What was asked, and why it was answered so."),
         (name = "Proofs", description = "Auditors prove that nobody rewrote history, and take it away."),
+        (name = "Inbox", description = "Admins look after what providers delivered."),
+        (name = "Views", description = "Admins look after what is computed from the ledger."),
     )
 )]
 struct Description;

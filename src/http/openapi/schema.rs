@@ -80,6 +80,15 @@ impl IntoResponses for Errors {
     }
 }
 
+/// How requests fail for which a provider's API is asked.
+pub(in crate::http) struct ProviderErrors;
+
+impl IntoResponses for ProviderErrors {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        responses(&[("502", "The provider's API did not answer as it should; the details say what to do")])
+    }
+}
+
 /// How verifications are refused.
 pub(in crate::http) struct VerificationErrors;
 

@@ -1,8 +1,10 @@
 //! What the stories stand on: servers of the real binary, peers that talk back, and bodies as providers send them.
 
+pub(crate) mod admin;
 pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod compose;
+pub(crate) mod database;
 pub(crate) mod dev;
 pub(crate) mod localstripe;
 pub(crate) mod postgres;

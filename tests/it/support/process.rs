@@ -212,6 +212,13 @@ impl Keyledger {
         (0..runs).map(read).collect()
     }
 
+    /// A command beside the server, for tests that look after its process themselves.
+    pub(crate) fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = self.home.command();
+        command.args(args);
+        command
+    }
+
     /// Runs a command beside the server and returns what it answers in JSON; `null` when it says nothing.
     pub(crate) async fn cli(&self, args: &[&str]) -> Result<Value, Error> {
         let output = self.cli_output(args, None).await?;

@@ -44,6 +44,8 @@ struct Data {
     invoice_lines: BTreeMap<String, Vec<Value>>,
     subscription_items: BTreeMap<String, Vec<Value>>,
     invoice_payments: Vec<Value>,
+    /// What did not reach every endpoint, the newest first.
+    undelivered: Vec<Value>,
     keys: Vec<String>,
     calls: Vec<Call>,
     /// What the next calls are answered instead.
@@ -103,6 +105,11 @@ impl FakeStripe {
     /// That an invoice was paid by a payment intent.
     pub(crate) fn add_invoice_payment(&self, invoice: &str, payment_intent: &str, amount: i64) {
         lock(&self.data).invoice_payments.push(objects::invoice_payment(invoice, payment_intent, amount));
+    }
+
+    /// An event that reached no endpoint. Stripe goes on listing it, whoever has taken it in meanwhile.
+    pub(crate) fn add_undelivered(&self, event: &Value) {
+        lock(&self.data).undelivered.insert(0, event.clone());
     }
 
     /// Forgets every key: from now on each call is answered 401.
@@ -190,5 +197,5 @@ async fn answer(
         return answers::error(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", "This key may only read.")
             .into_response();
     }
-    answers::read(&lock(&shared), &path, &query).into_response()
+    answers::read(&lock(&shared), &path, &query, &key).into_response()
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::providers::json::{BadField, Node};
 
 /// A product.
@@ -59,5 +61,29 @@ impl LineItem {
             expanded_product: expanded.map(Product::read).transpose()?,
             product: found.map(|found| found.id),
         })
+    }
+}
+
+/// A page of events, as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventsPage {
+    /// Whole events, as an endpoint is sent them.
+    pub events: Vec<Value>,
+    /// The event after which there are more; `None` on the last page.
+    pub next: Option<String>,
+}
+
+impl EventsPage {
+    pub(super) fn read(answer: &Value) -> Result<Self, BadField> {
+        let root = Node::root(answer, "");
+        let list = root.list()?.ok_or_else(|| root.bad("is missing"))?;
+        let last = list.items.last().map(|event| event.get("id").text()).transpose()?;
+        let more = root.get("has_more").flag().unwrap_or(false);
+        let events = answer.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        match (more, last) {
+            (true, None) => Err(root.bad("says that more follow, but has no event")),
+            (true, last) => Ok(Self { events, next: last }),
+            (false, _) => Ok(Self { events, next: None }),
+        }
     }
 }

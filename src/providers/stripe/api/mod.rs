@@ -13,19 +13,22 @@ mod call;
 mod error;
 
 pub use address::normalise_base_url;
-pub use answer::{LineItem, Product};
+pub use answer::{EventsPage, LineItem, Product};
 pub use error::ApiError;
 
 use std::fmt;
 use std::time::Duration;
 
+use keyledger_events::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use stripe::{Client, ClientBuilder, RequestStrategy};
 use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_billing::invoice_payment::{ListInvoicePayment, ListInvoicePaymentPayment, ListInvoicePaymentPaymentType};
 use stripe_billing::subscription_item::ListSubscriptionItem;
 use stripe_checkout::checkout_session::ListLineItemsCheckoutSession;
+use stripe_core::event::ListEvent;
 use stripe_product::product::RetrieveProduct;
+use stripe_types::RangeQueryTs;
 
 use super::payload::{InvoiceLine, InvoicePayment, SubscriptionItem};
 use crate::providers::json::Node;
@@ -96,6 +99,27 @@ impl StripeApi {
         let what = format!("the product `{id}`");
         let answer = self.call(&what, RetrieveProduct::new(path_segment(id, &what)?)).await?;
         Product::read(&Node::root(&answer, "")).map_err(|bad| ApiError::unreadable(&what, &bad))
+    }
+
+    /// A page of the events of the key's mode that happened at `since` or later and that not every endpoint has
+    /// taken, the newest first: what comes after the event `after`. Each is rendered in the version that the account
+    /// had when it happened.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn undelivered_events(&self, since: Timestamp, after: Option<&str>) -> Result<EventsPage, ApiError> {
+        let what = format!("the undelivered events since {since}");
+        let first =
+            ListEvent::new().delivery_success(false).created(RangeQueryTs::gte(since.as_second())).limit(PAGE_ITEMS);
+        let answer = match after {
+            None => self.call(&what, first).await?,
+            Some(after) => self.call(&what, first.starting_after(after)).await?,
+        };
+        let page = EventsPage::read(&answer).map_err(|bad| ApiError::unreadable(&what, &bad))?;
+        if page.next.is_some() && page.next.as_deref() == after {
+            return Err(ApiError::unreadable(&what, &"a page says that more follow, but leads no further"));
+        }
+        Ok(page)
     }
 
     /// All lines of an invoice.

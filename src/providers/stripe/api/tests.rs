@@ -269,3 +269,31 @@ fn keys_and_base_urls_that_cannot_be_used() {
     assert!(matches!(error, Some(ApiError::Configuration(_))));
     assert!(StripeApi::new(&SecretString::from(KEY), None).is_ok());
 }
+
+#[tokio::test]
+async fn undelivered_events_come_in_pages_as_they_are() -> TestResult {
+    let since = Timestamp::from_second(1_772_366_400)?;
+    let handler = |Query(query): Query<HashMap<String, String>>| async move {
+        let asked = |name: &str, value: &str| query.get(name).is_some_and(|given| given == value);
+        if !asked("delivery_success", "false") || !asked("created[gte]", "1772366400") {
+            return StatusCode::IM_A_TEAPOT.into_response();
+        }
+        page(&query, 101, |index| json!({ "id": format!("x_{index}"), "big": 9_007_199_254_740_993_u64, "half": 0.5 }))
+            .into_response()
+    };
+    let api = api(Router::new().route("/v1/events", get(handler))).await?;
+    let first = api.undelivered_events(since, None).await?;
+    assert_eq!((first.events.len(), first.next.as_deref()), (100, Some("x_99")));
+    let whole = json!({ "id": "x_0", "big": 9_007_199_254_740_993_u64, "half": 0.5 });
+    assert_eq!(first.events.first(), Some(&whole), "nothing is left out or rounded");
+    let last = api.undelivered_events(since, first.next.as_deref()).await?;
+    assert_eq!((last.events.len(), last.next), (1, None));
+
+    let circle = json!({ "has_more": true, "data": [{ "id": "x_1" }] }).to_string();
+    for body in [circle, json!({ "has_more": true, "data": [] }).to_string(), json!({ "data": 1 }).to_string()] {
+        let api = answering(StatusCode::OK, body).await?;
+        let answer = api.undelivered_events(since, Some("x_1")).await;
+        assert!(matches!(answer, Err(ApiError::Unexpected { .. })), "{answer:?}");
+    }
+    Ok(())
+}

@@ -40,7 +40,7 @@ fn param<'a>(query: &'a Pairs, name: &str) -> Option<&'a str> {
 }
 
 /// Answers a GET.
-pub(super) fn read(data: &Data, path: &str, query: &Pairs) -> Answer {
+pub(super) fn read(data: &Data, path: &str, query: &Pairs, key: &str) -> Answer {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match parts.as_slice() {
         ["v1", "products", id] => match data.products.get(*id) {
@@ -62,12 +62,28 @@ pub(super) fn read(data: &Data, path: &str, query: &Pairs) -> Answer {
                 None => missing("subscription", id),
             },
         },
+        ["v1", "events"] => events(data, path, query, key),
         ["v1", "invoice_payments"] => invoice_payments(data, path, query),
         _ => {
             let message = format!("Unrecognized request URL (GET: {path}).");
             error(StatusCode::NOT_FOUND, "invalid_request_error", &message)
         }
     }
+}
+
+/// A key sees the events of its own mode. Whether everything else was delivered the fake does not know.
+fn events(data: &Data, path: &str, query: &Pairs, key: &str) -> Answer {
+    if param(query, "delivery_success") != Some("false") {
+        return bad("delivery_success", "The test knows undelivered events only.");
+    }
+    let since = param(query, "created[gte]").map(str::parse::<i64>).transpose();
+    let Ok(since) = since else { return bad("created[gte]", "Invalid integer.") };
+    let live = key.starts_with("rk_live_");
+    let fits = |event: &&Value| {
+        event["livemode"] == live && since.is_none_or(|since| event["created"].as_i64().is_some_and(|at| at >= since))
+    };
+    let found: Vec<Value> = data.undelivered.iter().filter(fits).cloned().collect();
+    page(data, path, query, &found)
 }
 
 /// Stripe wants `payment[type]` beside `payment[payment_intent]`.
