@@ -18,10 +18,12 @@ pub mod mails;
 pub mod metadata;
 mod names;
 pub mod products;
+pub mod reports;
 pub mod seats;
 pub mod teams;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 pub mod verifications;
 
 pub use error::AdminError;

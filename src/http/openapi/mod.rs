@@ -10,10 +10,12 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{client, dev};
+use super::{audit, client, dev};
 
 pub(super) use page::page;
 pub(super) use schema::*;
+
+use super::audit::described::{Format, OutcomeWord, Settings};
 
 /// The whole description.
 #[derive(OpenApi)]
@@ -50,8 +52,18 @@ pub(super) use schema::*;
         dev::statistics::show,
         dev::requests::list,
         dev::requests::explain,
+        audit::events::list,
+        audit::stream::follow,
+        audit::events::show,
+        audit::timeline::show,
+        audit::licenses::show,
+        audit::licenses::diff,
+        audit::reports::licenses,
+        audit::reports::against_licenses,
     ),
-    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
+    components(schemas(
+        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, Format, OutcomeWord, Settings
+    )),
     modifiers(&Bearer),
     tags(
         (name = "Client programs", description = "Programs ask whether a key may be used."),
@@ -59,6 +71,7 @@ pub(super) use schema::*;
         (name = "Customers", description = "Who holds licences."),
         (name = "Products", description = "What licences are for."),
         (name = "Verifications", description = "What was asked, and why it was answered so."),
+        (name = "Audit", description = "Auditors replay history, with a key of the scope auditor or admin."),
     )
 )]
 struct Description;
