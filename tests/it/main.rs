@@ -1,11 +1,17 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
+mod audit_access;
+mod audit_reports;
+mod audit_stream;
+mod audit_timeline;
 mod cli;
 mod clients;
 mod crash;
 mod dev_access;
 mod dev_catalogue;
 mod dev_licenses;
+mod first_release;
+mod history;
 mod inbox;
 mod localstripe;
 mod mails;

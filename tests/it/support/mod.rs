@@ -1,6 +1,7 @@
 //! What the stories stand on: servers of the real binary, peers that talk back, and bodies as providers send them.
 
 pub(crate) mod app;
+pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod compose;
 pub(crate) mod dev;
