@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
-use crate::http::{Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
+use crate::http::{AuditLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
 use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
@@ -72,6 +72,7 @@ impl Server {
             unsigned: unsigned.clone(),
             trusted_proxies: options.trusted_proxies.clone().into(),
             metrics: prometheus()?,
+            audit: AuditLimits::new(stopping.clone()),
         };
         let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, stopping.clone()));
         let following = tokio::spawn(front.verifier.clone().run(stopping.clone()));

@@ -30,6 +30,7 @@ pub mod seats;
 mod table;
 mod team_views;
 pub mod teams;
+pub mod timeline;
 pub mod view;
 
 #[cfg(test)]
@@ -43,7 +44,7 @@ pub use digest::Digest;
 pub use error::{ApplyError, QueryError};
 pub use expirations::Expiration;
 pub use fold::{Fold, Folded, Key, chunks, from_json, to_json};
-pub use inbox::{InboxEntry, InboxFilter, Outcome};
+pub use inbox::{InboxEntry, InboxFilter, Outcome, Outcomes};
 pub use licenses::{License, LicenseFilter, LicenseStatus};
 pub use page::{NumberedPage, Order, Page};
 pub use products::Product;
@@ -57,3 +58,4 @@ pub use seats::{Seat, SeatKind, Seats};
 pub use table::{Column, Index, Table, insert_into, tuples};
 pub use team_views::TeamViews;
 pub use teams::{ApiKey, BlacklistEntry, Integration, Secret, TeamConfig, VerificationSettings};
+pub use timeline::{Day, Subject};

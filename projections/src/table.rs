@@ -68,7 +68,8 @@ pub struct Index {
     pub only: Option<&'static str>,
 }
 
-/// A view's table. The first columns are its key; the last one holds the state that events are folded into.
+/// A view's table. The first columns are its key; in a fold's table the last one holds the state that events are
+/// folded into. Where every column belongs to the key, rows are only ever added.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
     /// All columns.
@@ -99,7 +100,12 @@ impl Table {
 
     pub(crate) fn create(&self, postgres: bool, table: &TableName) -> String {
         let columns = self.columns.iter().map(|column| column.ddl(postgres)).collect::<Vec<_>>().join(", ");
-        let strict = if postgres { "" } else { " STRICT" };
+        let strict = match (postgres, self.is_all_key()) {
+            (true, _) => "",
+            (false, false) => " STRICT",
+            // Rows that are nothing but their key are kept once, in the key's index.
+            (false, true) => " STRICT, WITHOUT ROWID",
+        };
         format!("CREATE TABLE {table} ({columns}, PRIMARY KEY ({})){strict}", self.key_names())
     }
 
@@ -111,6 +117,11 @@ impl Table {
         self.indexes.iter().map(create).collect()
     }
 
+    /// Whether a row says no more than that it is there.
+    fn is_all_key(&self) -> bool {
+        self.key_columns == self.columns.len()
+    }
+
     /// Writes `rows` whole rows; a row that is there is replaced.
     pub(crate) fn upsert(&self, table: &TableName, rows: usize) -> String {
         let updates = self.columns.iter().skip(self.key_columns);
@@ -118,7 +129,8 @@ impl Table {
         let values = tuples(table.is_postgres(), rows, self.columns.len());
         let (names, key) = (self.names(), self.key_names());
         let insert = insert_into(table.is_postgres());
-        format!("{insert} {table} ({names}) VALUES {values} ON CONFLICT ({key}) DO UPDATE SET {updates}")
+        let update = if self.is_all_key() { "NOTHING".to_owned() } else { format!("UPDATE SET {updates}") };
+        format!("{insert} {table} ({names}) VALUES {values} ON CONFLICT ({key}) DO {update}")
     }
 
     /// Reads key and state of the rows with `rows` given keys.

@@ -15,6 +15,7 @@ use crate::products::ProductsFold;
 use crate::projection::Projection;
 use crate::seats::SeatsFold;
 use crate::teams::TeamsFold;
+use crate::timeline::TimelineProjection;
 
 /// Teams with their settings, integrations and API keys.
 pub const TEAMS: &str = TeamsFold::NAME;
@@ -38,9 +39,12 @@ pub const DELIVERIES: &str = DeliveriesFold::NAME;
 /// Devices and addresses with a seat.
 pub const SEATS: &str = SeatsFold::NAME;
 
+/// What concerns a licence, a customer, a provider event, a team's settings or a day.
+pub const TIMELINE: &str = TimelineProjection::NAME;
+
 /// The names of all views.
-pub const ALL: [&str; 10] =
-    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS];
+pub const ALL: [&str; 11] =
+    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS, TIMELINE];
 
 /// All views of this release.
 pub fn projections() -> Vec<Arc<dyn Projection>> {
@@ -55,6 +59,7 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(Folded::<InboxFold>::default()),
         Arc::new(Folded::<DeliveriesFold>::default()),
         Arc::new(Folded::<SeatsFold>::default()),
+        Arc::new(TimelineProjection),
     ]
 }
 

@@ -21,10 +21,12 @@ mod names;
 pub mod products;
 pub mod projections;
 pub mod reconcile;
+pub mod reports;
 pub mod seats;
 pub mod teams;
 #[cfg(test)]
 mod tests;
+pub mod timeline;
 pub mod verifications;
 
 pub use error::AdminError;

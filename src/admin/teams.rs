@@ -116,6 +116,22 @@ pub async fn ids(app: &App, team: Option<TeamId>) -> Result<Vec<TeamId>, AdminEr
     }
 }
 
+/// The given team, or the only one there is.
+///
+/// # Errors
+/// When there is no such team, or there are several to choose from.
+pub async fn one(app: &App, team: Option<TeamId>) -> Result<TeamId, AdminError> {
+    match ids(app, team).await?.as_slice() {
+        [team] => Ok(*team),
+        [] => Err(AdminError::Invalid("there is no team yet; `keyledger team create` makes one".to_owned())),
+        teams => {
+            let message =
+                format!("there are {} teams: say which with --team; `keyledger team list` shows them", teams.len());
+            Err(AdminError::Invalid(message))
+        }
+    }
+}
+
 /// Changes settings; what is `None` stays, and what is the same already is not recorded again.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! `keyledger events …`
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use keyledger_events::{Position, RecordedEvent, StreamId, StreamKind};
+use keyledger_events::{Position, RecordedEvent, StreamId, StreamKind, TeamId, Timestamp};
+use keyledger_projections::{Day, view};
 use uuid::Uuid;
 
 use super::args::{AnyTeamArg, LimitArg};
@@ -12,10 +14,13 @@ use super::cell;
 use super::global::{Global, Reads};
 use super::output::Output;
 use crate::admin::events::{EventFilter, EventJson, Reader, describe};
+use crate::admin::timeline::{About, streams};
 use crate::app::App;
 
 /// How often the ledger's end is looked at.
 const POLL: Duration = Duration::from_millis(200);
+/// Events that `tail` begins with unless somebody says otherwise.
+const TAIL: u32 = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum EventsCommand {
@@ -29,10 +34,15 @@ pub(super) enum EventsCommand {
         #[command(flatten)]
         limit: LimitArg,
     },
-    /// Follow the ledger: a line an event (with --json a document a line), until Ctrl-C.
+    /// Show the last events, in order of position.
     Tail {
         #[command(flatten)]
         filter: FilterArgs,
+        #[command(flatten)]
+        limit: LimitArg,
+        /// Go on with what happens next, until Ctrl-C: a line an event, with --json a document a line.
+        #[arg(long, short)]
+        follow: bool,
     },
 }
 
@@ -44,11 +54,26 @@ pub(super) struct FilterArgs {
     #[command(flatten)]
     team: AnyTeamArg,
     /// Only of this stream: license-0197c5a2-…
-    #[arg(long, value_name = "NAME", conflicts_with = "license")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["license", "customer"])]
     stream: Option<StreamId>,
     /// Only of the licence with this id: its own stream. What led to each event is its `causation`.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "customer")]
     license: Option<Uuid>,
+    /// Only what concerns the customer with this id: who they are, what they bought, their licences and mails.
+    #[arg(long, value_name = "ID")]
+    customer: Option<Uuid>,
+    /// Only of this type, LicenseIssued for example. May be repeated.
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Only what was recorded at this time or later.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+    /// Only what was recorded before this time.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+    /// Only what was recorded on this day (UTC).
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["since", "until"])]
+    day: Option<Day>,
     /// Open sealed values: personal data, licence keys, secrets, raw deliveries.
     #[arg(long)]
     reveal: bool,
@@ -57,8 +82,46 @@ pub(super) struct FilterArgs {
 impl FilterArgs {
     fn filter(&self) -> EventFilter {
         let license = self.license.map(|id| StreamId::new(StreamKind::License, id));
-        EventFilter { team: self.team.team, stream: self.stream.or(license) }
+        EventFilter { team: self.team.team, stream: self.stream.or(license), types: self.types.clone() }
     }
+
+    /// Where to begin.
+    async fn begin(&self, app: &App) -> anyhow::Result<Position> {
+        let from = Position(self.from.unwrap_or(1));
+        match self.since.or(self.day.map(Day::begin)) {
+            Some(since) => Ok(from.max(app.ledger.last_before(since).await?.next())),
+            None => Ok(from),
+        }
+    }
+
+    /// Where to end, and whether that is so for good: the ledger's end grows.
+    async fn end(&self, app: &App) -> anyhow::Result<(Position, bool)> {
+        let until = self.until.or(self.day.map(|day| day.next().begin()));
+        let over = until.filter(|until| *until <= app.clock.now());
+        match over {
+            Some(until) => Ok((app.ledger.last_before(until).await?, true)),
+            None => Ok((app.ledger.head().await?.position, false)),
+        }
+    }
+
+    /// Whether a place to begin with is given.
+    fn begins_somewhere(&self) -> bool {
+        self.from.is_some() || self.since.is_some() || self.day.is_some()
+    }
+
+    async fn reader(&self, app: &App, from: Position) -> anyhow::Result<Reader> {
+        let Some(customer) = self.customer else { return Ok(Reader::up_to_now(app, self.filter(), from).await?) };
+        let (team, streams) = of_customer(app, self.team.team, customer).await?;
+        Ok(Reader::of_streams(app.ledger.clone(), vec![(team, streams)], self.filter(), from))
+    }
+}
+
+/// What concerns a customer is for a view to say.
+async fn of_customer(app: &App, team: Option<TeamId>, id: Uuid) -> anyhow::Result<(TeamId, Vec<StreamId>)> {
+    app.catch_up_patiently().await?;
+    let (team, about) = About::customer(app, team, id).await?;
+    app.catch_up(&[view::TIMELINE]).await?;
+    Ok((team, streams(app, team, about).await?))
 }
 
 impl EventsCommand {
@@ -67,7 +130,7 @@ impl EventsCommand {
         global
             .with_app(Reads::NoViews, async |app, output| match self {
                 Self::List { filter, to, limit } => list(app, &filter, to, limit.limit, output).await,
-                Self::Tail { filter } => tail(app, &filter, output).await,
+                Self::Tail { filter, limit, follow } => tail(app, &filter, limit.limit, follow, output).await,
             })
             .await
     }
@@ -80,9 +143,20 @@ async fn list(
     limit: Option<u32>,
     output: &mut Output,
 ) -> anyhow::Result<()> {
-    let head = app.ledger.head().await?.position;
-    let to = to.map_or(head, |to| head.min(Position(to)));
-    let mut reader = Reader::up_to_now(app, filter.filter(), Position(filter.from.unwrap_or(1))).await?;
+    let (end, _) = filter.end(app).await?;
+    let reader = filter.reader(app, filter.begin(app).await?).await?;
+    write(app, reader, to.map_or(end, |to| end.min(Position(to))), limit, filter.reveal, output).await
+}
+
+/// Writes everything up to `to`, at most `limit` events.
+async fn write(
+    app: &App,
+    mut reader: Reader,
+    to: Position,
+    limit: Option<u32>,
+    reveal: bool,
+    output: &mut Output,
+) -> anyhow::Result<()> {
     let mut left = limit.unwrap_or(u32::MAX);
     let mut next = async || match left {
         0 => Ok(None),
@@ -94,24 +168,38 @@ async fn list(
     if output.json {
         let mut array = output.array();
         while let Some(event) = next().await? {
-            array.push(&describe(app, &event, filter.reveal).await?)?;
+            array.push(&describe(app, &event, reveal).await?)?;
         }
         return Ok(array.finish()?);
     }
     while let Some(event) = next().await? {
-        print(app, &event, filter.reveal, output).await?;
+        print(app, &event, reveal, output).await?;
     }
     Ok(())
 }
 
-async fn tail(app: &App, filter: &FilterArgs, output: &mut Output) -> anyhow::Result<()> {
-    let mut head = app.ledger.head().await?.position;
-    let from = filter.from.map_or_else(|| head.next(), Position);
-    let mut reader = Reader::new(app.ledger.clone(), filter.filter(), from);
+/// The last events and, on request, those that follow. Where a place to begin with is given, everything from there on
+/// is wanted.
+async fn tail(
+    app: &App,
+    filter: &FilterArgs,
+    limit: Option<u32>,
+    follow: bool,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let (mut end, mut over) = filter.end(app).await?;
+    let mut from = filter.begin(app).await?;
+    if let Some(wanted) = limit.or_else(|| (!filter.begins_somewhere()).then_some(TAIL)) {
+        from = nth_last(app, filter, from, end, wanted).await?;
+    }
+    let mut reader = filter.reader(app, from).await?;
+    if !follow {
+        return write(app, reader, end, None, filter.reveal, output).await;
+    }
     // One for the whole time: a signal that comes while events are read must count.
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
-        while let Some(event) = reader.next(head).await? {
+        while let Some(event) = reader.next(end).await? {
             if output.json {
                 output.document_line(&describe(app, &event, filter.reveal).await?)?;
             } else {
@@ -119,11 +207,45 @@ async fn tail(app: &App, filter: &FilterArgs, output: &mut Output) -> anyhow::Re
                 output.flush()?;
             }
         }
+        if over {
+            return Ok(());
+        }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
             interrupted = &mut interrupted => return Ok(interrupted?),
         }
-        head = app.ledger.head().await?.position;
+        (end, over) = filter.end(app).await?;
+    }
+}
+
+/// Where the last `wanted` events begin, between two places.
+async fn nth_last(
+    app: &App,
+    filter: &FilterArgs,
+    from: Position,
+    end: Position,
+    wanted: u32,
+) -> anyhow::Result<Position> {
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    if wanted == 0 {
+        return Ok(end.next());
+    }
+    // Looks at ever longer stretches before the end.
+    let mut length = i64::try_from(wanted).unwrap_or(i64::MAX);
+    loop {
+        let begin = Position(end.0.saturating_sub(length).saturating_add(1)).max(from);
+        let mut reader = filter.reader(app, begin).await?;
+        let mut found = VecDeque::new();
+        while let Some(event) = reader.next(end).await? {
+            found.push_back(event.position);
+            if found.len() > wanted {
+                found.pop_front();
+            }
+        }
+        if found.len() >= wanted || begin <= from {
+            return Ok(found.front().copied().unwrap_or(end.next()));
+        }
+        length = length.saturating_mul(8);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `keyledger license …`
 
+mod diff;
 mod explain;
 mod seats;
 
@@ -17,7 +18,7 @@ use super::list::List;
 use super::output::{Output, note};
 use crate::admin::ACTOR_CLI;
 use crate::admin::as_of::AsOf;
-use crate::admin::licenses::{self, LicenseJson, describe, describe_used};
+use crate::admin::licenses::{self, LicenseJson, describe, describe_as_of, describe_used};
 use crate::app::App;
 use crate::licensing::commands::Command;
 
@@ -41,6 +42,8 @@ pub(super) enum LicenseCommand {
         #[command(flatten)]
         as_of: AsOfArg,
     },
+    /// Compare a licence at two moments: what is different, and what happened in between.
+    Diff(diff::DiffArgs),
     /// Say what a verification of a key would be answered, and why, check by check. It changes nothing.
     Explain(explain::ExplainArgs),
     /// Show the devices and addresses that hold a licence's seats, and when they were last seen.
@@ -99,8 +102,9 @@ impl LicenseCommand {
                             (team, license, app.clock.now())
                         }
                     };
-                    show(&describe(app, team, &license, now).await?, output)
+                    show(&describe_as_of(app, team, &license, now).await?, output)
                 }
+                Self::Diff(args) => args.run(app, output).await,
                 Self::Explain(args) => args.run(app, output).await,
                 Self::Seats(one) => seats::list(app, one.team.team, one.id, output).await,
                 Self::Forget { one, seat } => seats::forget(app, one.team.team, one.id, seat, output).await,

@@ -22,10 +22,12 @@ mod output;
 mod product;
 mod projections;
 mod reconcile;
+mod report;
 mod requests;
 mod secret;
 mod serve;
 mod team;
+mod timeline;
 mod verification;
 
 use std::process::ExitCode;
@@ -89,6 +91,12 @@ enum Command {
     /// The ledger itself.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// What happened to something, who did it, when, and because of what.
+    #[command(subcommand)]
+    Timeline(timeline::TimelineCommand),
+    /// What an accountant asks for.
+    #[command(subcommand)]
+    Report(report::ReportCommand),
     /// Proving that nobody rewrote the ledger.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -131,6 +139,8 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Inbox(command) => command.run(global).await,
         Command::Reconcile(command) => command.run(global).await,
         Command::Events(command) => command.run(global).await,
+        Command::Timeline(command) => command.run(global).await,
+        Command::Report(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Mail(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,

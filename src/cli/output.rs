@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Stdout, Write};
 
 use comfy_table::Table;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Why nothing more can be said.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +74,22 @@ impl<W: Write> Output<W> {
     /// A JSON array whose elements come one after the other. Nothing is written before the first of them, so that
     /// a failure to find them leaves standard output empty.
     pub(super) fn array(&mut self) -> JsonArray<'_, W> {
-        JsonArray { output: self, begun: false }
+        JsonArray { output: self, begun: false, end: "" }
+    }
+
+    /// A JSON object with some fields and, last, an array whose elements come one after the other.
+    pub(super) fn array_in(&mut self, fields: &Value, name: &str) -> Result<JsonArray<'_, W>, OutputError> {
+        let mut head = serde_json::to_string(fields)?;
+        // The object stays open.
+        head.pop();
+        let comma = if head.len() > 1 { "," } else { "" };
+        write!(self.to, "{head}{comma}{}:", serde_json::to_string(name)?)?;
+        Ok(JsonArray { output: self, begun: false, end: "}" })
+    }
+
+    /// Text as it is, for machines that read lines.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        Ok(self.to.write_all(text.as_bytes())?)
     }
 
     /// Makes sure that everything is out.
@@ -86,6 +102,8 @@ impl<W: Write> Output<W> {
 pub(super) struct JsonArray<'o, W: Write> {
     output: &'o mut Output<W>,
     begun: bool,
+    /// What closes the object that it stands in.
+    end: &'static str,
 }
 
 impl<W: Write> JsonArray<'_, W> {
@@ -98,7 +116,8 @@ impl<W: Write> JsonArray<'_, W> {
 
     /// The end.
     pub(super) fn finish(self) -> Result<(), OutputError> {
-        Ok(self.output.to.write_all(if self.begun { b"\n]\n" } else { b"[]\n" })?)
+        let close = if self.begun { "\n]" } else { "[]" };
+        Ok(writeln!(self.output.to, "{close}{}", self.end)?)
     }
 }
 
@@ -127,6 +146,25 @@ mod tests {
         assert_eq!(array(&[])?, "[]\n");
         assert_eq!(array(&[1])?, "[\n1\n]\n");
         assert_eq!(array(&[1, 2, 3])?, "[\n1,\n2,\n3\n]\n");
+        Ok(())
+    }
+
+    #[test]
+    fn an_array_in_an_object_is_one_document() -> Result<(), Box<dyn std::error::Error>> {
+        for (fields, expected) in
+            [(serde_json::json!({ "a": 1 }), "{\"a\":1,\"rows\":"), (serde_json::json!({}), "{\"rows\":")]
+        {
+            let mut output = Output { json: true, to: Vec::new() };
+            output.array_in(&fields, "rows")?.finish()?;
+            let mut array = output.array_in(&fields, "rows")?;
+            array.push(&7)?;
+            array.finish()?;
+            let said = String::from_utf8(output.to)?;
+            assert_eq!(said, format!("{expected}[]}}\n{expected}[\n7\n]}}\n"));
+            for document in serde_json::Deserializer::from_str(&said).into_iter::<Value>() {
+                document?;
+            }
+        }
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Access {
     pub(super) team_id: TeamId,
     /// What is written as who did it: `api:<key id>`.
     pub(super) actor: String,
+    /// The key's id.
+    pub(super) key_id: Uuid,
     /// What the key may do.
     scope: ApiKeyScope,
 }
@@ -91,7 +93,7 @@ impl FromRequestParts<Front> for Access {
         };
         allowed(scope, &parts.method)?;
         front.app.activity.key_used(team_id, key_id, now);
-        Ok(Self { team, team_id, actor: format!("api:{key_id}"), scope })
+        Ok(Self { team, team_id, actor: format!("api:{key_id}"), key_id, scope })
     }
 }
 

@@ -30,6 +30,7 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use audit::AuditLimits;
 pub use client::VerifyLimits;
 pub(crate) use dev::StatisticsCache;
 pub use error::HttpError;
@@ -67,6 +68,8 @@ pub struct Front {
     pub trusted_proxies: Arc<[IpNet]>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
+    /// Places for what auditors ask for that takes long.
+    pub audit: AuditLimits,
 }
 
 /// All routes.

@@ -1,5 +1,9 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
+mod audit_access;
+mod audit_reports;
+mod audit_stream;
+mod audit_timeline;
 mod cli;
 mod clients;
 mod crash;
@@ -7,6 +11,8 @@ mod dev_access;
 mod dev_catalogue;
 mod dev_licenses;
 mod dry_run;
+mod first_release;
+mod history;
 mod inbox;
 mod inbox_admin;
 mod localstripe;

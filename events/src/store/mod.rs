@@ -155,6 +155,49 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The positions of the event ids that are stored.
     async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError>;
+
+    /// The events of some streams of a team after `after`, in order of position, at most `limit` (at most
+    /// [`PAGE_EVENTS_MAX`]), each checked against its hash: a page of what [`Ledger::read_streams`] gives whole.
+    async fn read_streams_after(
+        &self,
+        team: TeamId,
+        streams: &[StreamId],
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut events = self.read_streams(team, streams).await?;
+        events.retain(|event| event.position > after);
+        events.truncate(usize::try_from(limit.min(PAGE_EVENTS_MAX)).unwrap_or(usize::MAX));
+        Ok(events)
+    }
+
+    /// The events at some positions, at most [`PAGE_EVENTS_MAX`] of them, in order of position, each checked against
+    /// its hash. Positions beyond the end are left out.
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut events = Vec::new();
+        for position in positions.iter().take(usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX)) {
+            let page = self.read(Position((position.0 - 1).max(0)), 1).await?;
+            events.extend(page.into_iter().filter(|event| event.position == *position));
+        }
+        events.sort_by_key(|event| event.position);
+        events.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(events)
+    }
+
+    /// The position of the last event that was recorded before `time`; [`Position::START`] when there is none. Times of
+    /// record never go back, so it is found by halving.
+    async fn last_before(&self, time: Timestamp) -> Result<Position, LedgerError> {
+        let (mut before, mut from) = (Position::START, self.head().await?.position.next());
+        while before.next() < from {
+            let middle = Position(before.0 + (from.0 - before.0) / 2);
+            let event = self.read(Position(middle.0 - 1), 1).await?;
+            match event.first() {
+                Some(event) if event.recorded_at < time => before = middle,
+                _ => from = middle,
+            }
+        }
+        Ok(before)
+    }
 }
 
 /// A ledger handed around between tasks.

@@ -214,6 +214,37 @@ impl Ledger for PostgresLedger {
         let mut connection = self.readers.acquire().await?;
         known_ids(&mut connection, event_ids).await
     }
+
+    async fn read_streams_after(
+        &self,
+        team: TeamId,
+        streams: &[StreamId],
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        // Adding nothing keeps PostgreSQL from walking through the whole ledger in order of position.
+        let select = format!(
+            "SELECT {COLUMNS} FROM ledger.event WHERE position = ANY (ARRAY(SELECT position FROM ledger.event \
+             WHERE team = $1 AND stream = ANY ($2) AND position + 0 > $3 ORDER BY position + 0 LIMIT $4)) \
+             ORDER BY position"
+        );
+        let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
+        let query = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(names);
+        let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        let found = events(query.fetch_all(&self.readers).await?)?;
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
+
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let select = format!("SELECT {COLUMNS} FROM ledger.event WHERE position = ANY ($1) ORDER BY position");
+        let most = usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX);
+        let wanted: Vec<i64> = positions.iter().take(most).map(|position| position.0).collect();
+        let rows = sqlx::query(AssertSqlSafe(select)).bind(wanted).fetch_all(&self.readers).await?;
+        let found = events(rows)?;
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
 }
 
 async fn known_ids(

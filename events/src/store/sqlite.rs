@@ -137,6 +137,46 @@ impl Ledger for SqliteLedger {
         let mut connection = self.file.readers.acquire().await?;
         known_ids(&mut connection, event_ids).await
     }
+
+    async fn read_streams_after(
+        &self,
+        team: TeamId,
+        streams: &[StreamId],
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let limit = limit.min(PAGE_EVENTS_MAX);
+        let mut found = Vec::new();
+        for chunk in streams.chunks(NAMES_PER_STATEMENT) {
+            let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+            query.push(COLUMNS).push(" FROM event WHERE team = ").push_bind(team.0).push(" AND stream IN (");
+            let mut names = query.separated(", ");
+            for stream in chunk {
+                names.push_bind(stream.to_string());
+            }
+            // The sign keeps SQLite from walking through the whole ledger in order of position.
+            query.push(") AND +position > ").push_bind(after.0);
+            query.push(" ORDER BY +position LIMIT ").push_bind(i64::from(limit));
+            found.extend(events(query.build().fetch_all(&self.file.readers).await?)?);
+        }
+        found.sort_by_key(|event| event.position);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
+
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM event WHERE position IN (");
+        let mut wanted = query.separated(", ");
+        for position in positions.iter().take(usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX)) {
+            wanted.push_bind(position.0);
+        }
+        query.push(") ORDER BY position");
+        let found = events(query.build().fetch_all(&self.file.readers).await?)?;
+        found.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(found)
+    }
 }
 
 async fn known_ids(

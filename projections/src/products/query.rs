@@ -1,6 +1,6 @@
 //! Reading products.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -37,5 +37,14 @@ impl TeamViews<'_> {
     pub async fn existing_products(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>, QueryError> {
         let found = self.documents::<ProductsFold>(ids).await?;
         Ok(found.into_iter().filter(|product| !product.removed).map(|product| product.id).collect())
+    }
+
+    /// The names of these products, of those that are no longer sold too.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn product_names(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, QueryError> {
+        let found = self.documents::<ProductsFold>(ids).await?;
+        Ok(found.into_iter().map(|product| (product.id, product.name)).collect())
     }
 }

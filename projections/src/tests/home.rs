@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyledger_events::keys::SqliteKeys;
-use keyledger_events::merkle::leaf_hash;
 use keyledger_events::store::{PostgresLedger, SqliteLedger};
 use keyledger_events::{
     AppendOutcome, AppendRequest, Clock as _, ManualClock, NewEvent, Position, Provenance, RecordedEvent, SharedLedger,
@@ -87,26 +86,38 @@ impl Home {
 
     /// Appends an event whose type and payload this release does not know, as a newer one would.
     pub(crate) async fn append_foreign(&self, stream: StreamId, event_type: &str) -> TestResult<Position> {
+        self.append_stored(TeamId(id::fresh()), stream, (event_type, 1), b"{}".to_vec()).await
+    }
+
+    /// Appends an event as another release wrote it: type, version and the payload's very bytes.
+    pub(crate) async fn append_stored(
+        &self,
+        team: TeamId,
+        stream: StreamId,
+        (event_type, schema_version): (&str, u16),
+        payload: Vec<u8>,
+    ) -> TestResult<Position> {
+        let stream_version = self.ledger.stream_version(team, stream).await? + 1;
         let mut tx = self.ledger.begin_append().await?;
         let mut head = tx.head().clone();
         head.position = head.position.next();
         head.recorded_at = self.clock.now();
-        let leaf_hash = leaf_hash(event_type.as_bytes());
-        head.frontier.push(leaf_hash);
-        let event = RecordedEvent {
+        let mut event = RecordedEvent {
             position: head.position,
-            team: TeamId(id::fresh()),
+            team,
             stream,
-            stream_version: 1,
+            stream_version,
             event_id: id::fresh(),
             event_type: event_type.to_owned(),
-            schema_version: 1,
+            schema_version,
             occurred_at: self.clock.now(),
             recorded_at: self.clock.now(),
             provenance: Provenance::of("test"),
-            payload: b"{}".to_vec(),
-            leaf_hash,
+            payload,
+            leaf_hash: [0; 32],
         };
+        event.leaf_hash = event.expected_leaf_hash();
+        head.frontier.push(event.leaf_hash);
         tx.insert(&[event], &head).await?;
         tx.commit().await?;
         Ok(head.position)

@@ -9,6 +9,8 @@ mod home;
 mod rebuilds;
 mod runners;
 mod test_views;
+mod timeline;
+mod versions;
 mod views;
 mod work;
 

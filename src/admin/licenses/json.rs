@@ -8,6 +8,7 @@ use keyledger_events::sealed::SealContext;
 use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::{License, LicenseStatus};
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::admin::AdminError;
@@ -131,6 +132,47 @@ pub async fn describe_used(
     let key = app.keys.open_unless_gone(context, &license.key).await?;
     let key = key.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Ok(LicenseJson::new(team, license, key, now, last_used_at))
+}
+
+/// As [`describe`], at a moment that has passed: it was not used later.
+///
+/// # Errors
+/// As [`describe`].
+pub async fn describe_as_of(
+    app: &App,
+    team: TeamId,
+    license: &License,
+    moment: Timestamp,
+) -> Result<LicenseJson, AdminError> {
+    describe_used(app, team, license, moment, used_by(app, team, license, moment).await?).await
+}
+
+/// As [`describe_as_of`], for those who may see that there is a key and not which one.
+///
+/// # Errors
+/// When the activity does not answer.
+pub async fn describe_sealed(
+    app: &App,
+    team: TeamId,
+    license: &License,
+    moment: Timestamp,
+) -> Result<Value, AdminError> {
+    let used = used_by(app, team, license, moment).await?;
+    let unwritable = |error: serde_json::Error| AdminError::Invalid(format!("the licence has no JSON form: {error}"));
+    let mut json = serde_json::to_value(LicenseJson::new(team, license, None, moment, used)).map_err(unwritable)?;
+    json["key"] = serde_json::to_value(&license.key).map_err(unwritable)?;
+    Ok(json)
+}
+
+/// When a licence was last used, as far as a moment tells.
+async fn used_by(
+    app: &App,
+    team: TeamId,
+    license: &License,
+    moment: Timestamp,
+) -> Result<Option<Timestamp>, AdminError> {
+    let used = app.activity.last_used(team, Some(&[license.id])).await?;
+    Ok(used.get(&license.id).copied().filter(|at| *at <= moment))
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 mod change;
 mod check;
 mod create;
+mod diff;
 mod json;
 mod past;
 mod update;
 
 pub use change::{Done, change};
 pub use create::{NewLicense, create};
-pub use json::{LicenseJson, describe, describe_used};
+pub use diff::{Change, KeyShown, LicenseDiff, Side, diff};
+pub use json::{LicenseJson, describe, describe_as_of, describe_sealed, describe_used};
 pub use past::{Past, list_as_of, show_as_of};
 pub use update::{Update, update};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use keyledger_events::store::PAGE_EVENTS_MAX;
-use keyledger_events::{Position, StreamId, StreamKind, TeamId, Timestamp};
+use keyledger_events::{Position, RecordedEvent, StreamId, StreamKind, TeamId, Timestamp};
 use keyledger_projections::License;
 use uuid::Uuid;
 
@@ -74,13 +74,16 @@ pub async fn show_as_of(
 ) -> Result<(TeamId, License, Timestamp), AdminError> {
     let (team, license) = super::find(app, team, id_or_key).await?;
     let moment = Moment::find(app, as_of).await?;
-    let stream = StreamId::new(StreamKind::License, license.id);
-    let events = app.ledger.read_streams(team, &[stream]).await?;
-    match fold(events.iter().filter(|event| moment.includes(event)))? {
+    match fold(history(app, team, license.id).await?.iter().filter(|event| moment.includes(event)))? {
         Some(license) => Ok((team, license, moment.time)),
         None => Err(AdminError::Refused(format!(
             "licence {id_or_key} was not issued yet at {as_of}; it was at position {}, {}",
             license.created_position, license.created_at
         ))),
     }
+}
+
+/// The events of a licence's own stream.
+pub(super) async fn history(app: &App, team: TeamId, id: Uuid) -> Result<Vec<RecordedEvent>, AdminError> {
+    Ok(app.ledger.read_streams(team, &[StreamId::new(StreamKind::License, id)]).await?)
 }

@@ -91,9 +91,9 @@ async fn history_is_read_in_order_of_position(home: Home) -> TestResult {
     home.happen(licenses[0], LicenseRevoked { reason: None, terms: None }).await?;
     let head = home.app.ledger.head().await?.position;
     let read = async |team, stream, from, to| -> TestResult<Vec<i64>> {
-        let filter = EventFilter { team, stream };
+        let filter = EventFilter { team, stream, ..EventFilter::default() };
         let mut found = Vec::new();
-        let mut reader = Reader::up_to_now(&home.app, filter, Position(from)).await?;
+        let mut reader = Reader::up_to_now(&home.app, filter.clone(), Position(from)).await?;
         while let Some(event) = reader.next(Position(to)).await? {
             found.push(event.position.0);
         }

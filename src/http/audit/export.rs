@@ -45,7 +45,7 @@ pub(in crate::http) async fn export(
     State(front): State<Front>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let query = AuditQuery::read(&uri)?;
+    let query = AuditQuery::read(&uri, &["format", "from", "until", "type", "after"])?;
     let (format, kind, ending) = match query.text("format") {
         None | Some("jsonl") => (Format::Jsonl, "application/x-ndjson", "jsonl"),
         Some("csv") => (Format::Csv, "text/csv; charset=utf-8", "csv"),

@@ -15,6 +15,8 @@ use super::{admin, audit, checkpoint, client, dev};
 pub(super) use page::page;
 pub(super) use schema::*;
 
+use super::audit::described::{Format, OutcomeWord, Settings};
+
 /// The whole description.
 #[derive(OpenApi)]
 #[openapi(
@@ -72,8 +74,19 @@ pub(super) use schema::*;
         admin::inbox::ignore,
         admin::inbox::dry_run,
         admin::reconcile::stripe,
+        audit::events::list,
+        audit::stream::follow,
+        audit::events::show,
+        audit::timeline::show,
+        audit::licenses::show,
+        audit::licenses::diff,
+        audit::reports::licenses,
+        audit::reports::against_licenses,
     ),
-    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, ExportFormat)),
+    components(schemas(
+        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, ExportFormat, Format, OutcomeWord,
+        Settings
+    )),
     modifiers(&Bearer),
     tags(
         (name = "Client programs", description = "Programs ask whether a key may be used."),
@@ -84,6 +97,7 @@ pub(super) use schema::*;
         (name = "Proofs", description = "Auditors prove that nobody rewrote history, and take it away."),
         (name = "Inbox", description = "Admins look after what providers delivered."),
         (name = "Views", description = "Admins look after what is computed from the ledger."),
+        (name = "Audit", description = "Auditors replay history, with a key of the scope auditor or admin."),
     )
 )]
 struct Description;
