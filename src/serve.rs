@@ -9,13 +9,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::hooks::{Poster, limits};
 use crate::http::{Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
 use crate::stop::{Stop, Stopping, stop};
 use crate::verification::{ServerKey, TeamSigners, Verifier};
-use crate::{mail, scheduler};
+use crate::{hooks, mail, scheduler};
 
 /// How often quiet addresses are forgotten and metrics are folded.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -41,6 +42,8 @@ impl Server {
     pub async fn start(options: &ServeOptions, clock: keyledger_events::SharedClock) -> anyhow::Result<Self> {
         let mail_url: MailUrl = options.mail_url.parse()?;
         let transport = Transport::open(&mail_url)?;
+        let poster = Poster::new(options.hooks_allow_private.clone(), options.hooks_ca.as_ref())?;
+        let (limit_notices, limit_queue) = limits::notices();
         let listener = TcpListener::bind(&options.listen)
             .await
             .with_context(|| format!("cannot listen on {}; choose another address with --listen", options.listen))?;
@@ -62,6 +65,7 @@ impl Server {
             server_key: ServerKey::open(&app.keys).await?,
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
+            limit_notices,
             statistics: StatisticsCache::default(),
             verify_limits: verify_limits.clone(),
             unsigned: unsigned.clone(),
@@ -76,6 +80,8 @@ impl Server {
             tokio::spawn(interpreter::run(app.clone(), stopping.clone())),
             tokio::spawn(schedule(app.clone(), stopping.clone())),
             tokio::spawn(mail::worker::run(app.clone(), transport, mail_url.from, stopping.clone())),
+            tokio::spawn(hooks::worker::run(app.clone(), poster.clone(), stopping.clone())),
+            tokio::spawn(limits::run(app.clone(), poster, limit_queue, stopping.clone())),
             tokio::spawn(noting),
             following,
             upkeep,

@@ -15,6 +15,7 @@ use crate::products::ProductsFold;
 use crate::projection::Projection;
 use crate::seats::SeatsFold;
 use crate::teams::TeamsFold;
+use crate::webhooks::WebhooksProjection;
 
 /// Teams with their settings, integrations and API keys.
 pub const TEAMS: &str = TeamsFold::NAME;
@@ -38,9 +39,12 @@ pub const DELIVERIES: &str = DeliveriesFold::NAME;
 /// Devices and addresses with a seat.
 pub const SEATS: &str = SeatsFold::NAME;
 
+/// Endpoints for outgoing webhooks, and the hooks owed to them.
+pub const WEBHOOKS: &str = WebhooksProjection::NAME;
+
 /// The names of all views.
-pub const ALL: [&str; 10] =
-    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS];
+pub const ALL: [&str; 11] =
+    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS, WEBHOOKS];
 
 /// All views of this release.
 pub fn projections() -> Vec<Arc<dyn Projection>> {
@@ -55,6 +59,7 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(Folded::<InboxFold>::default()),
         Arc::new(Folded::<DeliveriesFold>::default()),
         Arc::new(Folded::<SeatsFold>::default()),
+        Arc::new(WebhooksProjection),
     ]
 }
 

@@ -19,10 +19,12 @@ pub mod metadata;
 mod names;
 pub mod products;
 pub mod seats;
+pub mod team_settings;
 pub mod teams;
 #[cfg(test)]
 mod tests;
 pub mod verifications;
+pub mod webhooks;
 
 pub use error::AdminError;
 pub use listing::Listing;

@@ -26,6 +26,7 @@ mod secret;
 mod serve;
 mod team;
 mod verification;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -88,9 +89,12 @@ enum Command {
     /// Proving that nobody rewrote the ledger.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Mails with licence keys.
+    /// Mails to buyers, and to you.
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Outgoing webhooks: programs of yours that are told of what happens to licences.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// The views that are computed from the ledger.
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
@@ -128,6 +132,7 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Events(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Mail(command) => command.run(global).await,
+        Command::Webhook(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,
     }
 }

@@ -30,11 +30,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use client::VerifyLimits;
-pub(crate) use dev::StatisticsCache;
+pub(crate) use dev::{LicenseData, StatisticsCache};
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
 use crate::app::App;
+use crate::hooks::limits::LimitNotices;
 use crate::verification::{ServerKey, TeamSigners, Verifier};
 
 /// What every handler can use.
@@ -50,6 +51,8 @@ pub struct Front {
     pub team_signers: TeamSigners,
     /// The header in which a trusted proxy tells the client's country.
     pub country_header: Option<Arc<str>>,
+    /// Told of every refusal for want of a seat.
+    pub limit_notices: LimitNotices,
     /// Figures that were counted a moment ago.
     pub(crate) statistics: StatisticsCache,
     /// Counts verifications by address and by licence.

@@ -1,7 +1,12 @@
 //! What admins do, with an API key of the scope `admin`: looking after views, deliveries, secrets, keys and hooks.
 
+pub(super) mod deliveries;
+pub(super) mod settings;
+pub(super) mod webhooks;
+
 use axum::Router;
 use axum::middleware::map_response_with_state;
+use axum::routing::{get, post};
 
 use super::Front;
 use super::envelope::{method_not_allowed, not_found, seal};
@@ -9,6 +14,14 @@ use super::envelope::{method_not_allowed, not_found, seal};
 /// What admins ask for.
 pub(super) fn router(front: &Front) -> Router<Front> {
     let routes = Router::new()
+        .route("/settings", get(settings::show).patch(settings::update))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{webhookId}", get(webhooks::show).patch(webhooks::update).delete(webhooks::remove))
+        .route("/webhooks/{webhookId}/secret", post(webhooks::rotate))
+        .route("/webhooks/{webhookId}/test", post(deliveries::test))
+        .route("/webhooks/{webhookId}/redeliver", post(deliveries::redeliver_failed))
+        .route("/webhooks/{webhookId}/deliveries", get(deliveries::list))
+        .route("/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", post(deliveries::redeliver))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response_with_state(front.clone(), seal));

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{client, dev};
+use super::{admin, client, dev};
 
 pub(super) use page::page;
 pub(super) use schema::*;
@@ -50,8 +50,20 @@ pub(super) use schema::*;
         dev::statistics::show,
         dev::requests::list,
         dev::requests::explain,
+        admin::settings::show,
+        admin::settings::update,
+        admin::webhooks::list,
+        admin::webhooks::create,
+        admin::webhooks::show,
+        admin::webhooks::update,
+        admin::webhooks::remove,
+        admin::webhooks::rotate,
+        admin::deliveries::list,
+        admin::deliveries::redeliver,
+        admin::deliveries::redeliver_failed,
+        admin::deliveries::test,
     ),
-    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
+    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, HookStates)),
     modifiers(&Bearer),
     tags(
         (name = "Client programs", description = "Programs ask whether a key may be used."),
@@ -59,6 +71,8 @@ pub(super) use schema::*;
         (name = "Customers", description = "Who holds licences."),
         (name = "Products", description = "What licences are for."),
         (name = "Verifications", description = "What was asked, and why it was answered so."),
+        (name = "Settings", description = "What a team is called, and what its buyers are told."),
+        (name = "Webhooks", description = "Programs that are told of what happens to licences."),
     )
 )]
 struct Description;
