@@ -10,6 +10,7 @@ mod rebuilds;
 mod runners;
 mod test_views;
 mod views;
+mod webhooks;
 mod work;
 
 /// What a story ends with.

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod compose;
 pub(crate) mod dev;
+pub(crate) mod hooks;
 pub(crate) mod localstripe;
 pub(crate) mod postgres;
 pub(crate) mod process;
