@@ -11,13 +11,14 @@ use tokio::task::JoinHandle;
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::http::{AuditLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
+use crate::hooks::{Poster, limits};
 use crate::mail::{MailUrl, Transport};
 use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
 use crate::stop::{Stop, Stopping, stop};
 use crate::verification::{ServerKey, TeamSigners, Verifier};
-use crate::{mail, scheduler};
+use crate::{hooks, mail, scheduler};
 
 /// How often quiet addresses are forgotten and metrics are folded.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -43,6 +44,8 @@ impl Server {
     pub async fn start(options: &ServeOptions, clock: keyledger_events::SharedClock) -> anyhow::Result<Self> {
         let mail_url: MailUrl = options.mail_url.parse()?;
         let transport = Transport::open(&mail_url)?;
+        let poster = Poster::new(options.hooks_allow_private.clone(), options.hooks_ca.as_ref())?;
+        let (limit_notices, limit_queue) = limits::notices();
         let listener = TcpListener::bind(&options.listen)
             .await
             .with_context(|| format!("cannot listen on {}; choose another address with --listen", options.listen))?;
@@ -66,6 +69,7 @@ impl Server {
             log_key: log_key.clone(),
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
+            limit_notices,
             statistics: StatisticsCache::default(),
             view_tasks: ViewTasks::new(app.runner.clone(), app.clock.clone(), stopping.clone()),
             verify_limits: verify_limits.clone(),
@@ -83,6 +87,8 @@ impl Server {
             tokio::spawn(schedule(app.clone(), stopping.clone())),
             tokio::spawn(proofs::run(app.clone(), log_key, stopping.clone())),
             tokio::spawn(mail::worker::run(app.clone(), transport, mail_url.from, stopping.clone())),
+            tokio::spawn(hooks::worker::run(app.clone(), poster.clone(), stopping.clone())),
+            tokio::spawn(limits::run(app.clone(), poster, limit_queue, stopping.clone())),
             tokio::spawn(noting),
             following,
             upkeep,

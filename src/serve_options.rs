@@ -1,8 +1,11 @@
 //! What `serve` needs to know.
 
+use std::path::PathBuf;
+
 use ipnet::IpNet;
 
 use crate::config::{DatabaseUrl, MasterKeySource};
+use crate::hooks::AllowPrivate;
 
 /// What `serve` needs to know.
 #[derive(Debug, Clone)]
@@ -25,6 +28,10 @@ pub struct ServeOptions {
     pub license_limit_per_minute: u32,
     /// The header in which a trusted proxy tells the client's country in two letters.
     pub country_header: Option<String>,
+    /// The private networks that hooks may be posted into.
+    pub hooks_allow_private: AllowPrivate,
+    /// A PEM file with authorities of one's own that webhooks' certificates may be signed by.
+    pub hooks_ca: Option<PathBuf>,
     /// Days that the requests log is kept.
     pub requests_retention_days: u32,
 }

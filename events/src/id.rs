@@ -66,10 +66,14 @@ pub enum StreamKind {
     License,
     /// One mail.
     Delivery,
+    /// An endpoint for outgoing webhooks.
+    Webhook,
+    /// One hook on its way to an endpoint.
+    Hook,
 }
 
 impl StreamKind {
-    const ALL: [(Self, &'static str); 9] = [
+    const ALL: [(Self, &'static str); 11] = [
         (Self::Team, "team"),
         (Self::Product, "product"),
         (Self::Integration, "integration"),
@@ -79,6 +83,8 @@ impl StreamKind {
         (Self::Payment, "payment"),
         (Self::License, "license"),
         (Self::Delivery, "delivery"),
+        (Self::Webhook, "webhook"),
+        (Self::Hook, "hook"),
     ];
 
     /// The word that begins the stream's name.
@@ -93,6 +99,8 @@ impl StreamKind {
             Self::Payment => "payment",
             Self::License => "license",
             Self::Delivery => "delivery",
+            Self::Webhook => "webhook",
+            Self::Hook => "hook",
         }
     }
 }

@@ -187,19 +187,48 @@ async fn load<F: Fold>(
         }
     }
     let mut rows = HashMap::with_capacity(seen.len());
+    for row in select_rows(tx, F::TABLE, table, &keys).await? {
+        let key = Key::of(&row, F::TABLE.key_columns).ok_or_else(|| bad("its key is not one of ours".to_owned()))?;
+        let stored = row.values().last().ok_or_else(|| bad("it has no columns".to_owned()))?;
+        let state = F::decode(stored).map_err(bad)?;
+        rows.insert(key, Touched { state: Some(state), changed: false });
+    }
+    Ok(rows)
+}
+
+/// Reads key and state of the rows with these keys, as far as they are there.
+pub(crate) async fn select_rows(
+    tx: &mut Tx,
+    shape: &Table,
+    table: &TableName,
+    keys: &[Vec<Value>],
+) -> Result<Vec<Row>, sqlx::Error> {
+    let mut rows = Vec::with_capacity(keys.len());
     for asked in keys.chunks(ROWS_PER_STATEMENT[0]) {
         // A key that is asked for twice is found once: so one statement does, of one of the few sizes.
         let size = ROWS_PER_STATEMENT.into_iter().rfind(|size| *size >= asked.len()).unwrap_or(asked.len());
         let args = asked.iter().chain(asked.last().into_iter().cycle()).take(size).flatten().cloned().collect();
-        for row in tx.fetch(F::TABLE.select(table, size), args).await? {
-            let key =
-                Key::of(&row, F::TABLE.key_columns).ok_or_else(|| bad("its key is not one of ours".to_owned()))?;
-            let stored = row.values().last().ok_or_else(|| bad("it has no columns".to_owned()))?;
-            let state = F::decode(stored).map_err(bad)?;
-            rows.insert(key, Touched { state: Some(state), changed: false });
-        }
+        rows.extend(tx.fetch(shape.select(table, size), args).await?);
     }
     Ok(rows)
+}
+
+/// Writes whole rows; those that are there are replaced.
+pub(crate) async fn upsert_rows(
+    tx: &mut Tx,
+    shape: &Table,
+    table: &TableName,
+    mut written: Vec<Vec<Value>>,
+) -> Result<(), sqlx::Error> {
+    // In order of key, so that pages are filled one after the other and two nodes never lock rows crosswise.
+    written.sort_unstable();
+    let sizes: Vec<usize> = chunks(&written).map(<[_]>::len).collect();
+    let mut written = written.into_iter();
+    for rows in sizes {
+        let args = written.by_ref().take(rows).flatten().collect();
+        tx.execute(shape.upsert(table, rows), args).await?;
+    }
+    Ok(())
 }
 
 /// What keeps a folded batch from being written.
@@ -231,15 +260,7 @@ async fn store<F: Fold>(
             written.push(values);
         }
     }
-    // In order of key, so that pages are filled one after the other and two nodes never lock rows crosswise.
-    written.sort_unstable();
-    let sizes: Vec<usize> = chunks(&written).map(<[_]>::len).collect();
-    let mut written = written.into_iter();
-    for rows in sizes {
-        let args = written.by_ref().take(rows).flatten().collect();
-        tx.execute(F::TABLE.upsert(table, rows), args).await.map_err(StoreError::Database)?;
-    }
-    Ok(())
+    upsert_rows(tx, F::TABLE, table, written).await.map_err(StoreError::Database)
 }
 
 /// Cuts rows into pieces of few sizes, largest first, so that few statements are prepared.

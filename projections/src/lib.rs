@@ -6,7 +6,8 @@
 //! may be thrown away, and are when they do not fit the ledger.
 //!
 //! Reading goes through [`TeamViews`], which is bound to one team; only lists of work to do
-//! ([`ViewStore::pending_inbox`], [`ViewStore::pending_deliveries`], [`ViewStore::due_expirations`]) cross teams.
+//! ([`ViewStore::pending_inbox`], [`ViewStore::pending_deliveries`], [`ViewStore::due_expirations`],
+//! [`ViewStore::reminding_teams`], [`ViewStore::endpoints_waiting`]) cross teams.
 
 mod bookkeeping;
 pub mod customers;
@@ -32,6 +33,7 @@ mod team_views;
 pub mod teams;
 pub mod timeline;
 pub mod view;
+pub mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,7 @@ pub use db::{Database, OpenError, Row, Value, ViewStore};
 pub use deliveries::{Delivery, DeliveryState};
 pub use digest::Digest;
 pub use error::{ApplyError, QueryError};
-pub use expirations::Expiration;
+pub use expirations::{Expiration, Reminder};
 pub use fold::{Fold, Folded, Key, chunks, from_json, to_json};
 pub use inbox::{InboxEntry, InboxFilter, Outcome, Outcomes};
 pub use licenses::{License, LicenseFilter, LicenseStatus};
@@ -57,5 +59,6 @@ pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};
 pub use table::{Column, Index, Table, insert_into, tuples};
 pub use team_views::TeamViews;
-pub use teams::{ApiKey, BlacklistEntry, Integration, Secret, TeamConfig, VerificationSettings};
 pub use timeline::{Day, Subject};
+pub use teams::{ApiKey, BlacklistEntry, Integration, Reminders, Secret, TeamConfig, VerificationSettings};
+pub use webhooks::{Endpoint, Hook, HookSource, HookState};

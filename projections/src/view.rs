@@ -16,6 +16,7 @@ use crate::projection::Projection;
 use crate::seats::SeatsFold;
 use crate::teams::TeamsFold;
 use crate::timeline::TimelineProjection;
+use crate::webhooks::WebhooksProjection;
 
 /// Teams with their settings, integrations and API keys.
 pub const TEAMS: &str = TeamsFold::NAME;
@@ -42,9 +43,12 @@ pub const SEATS: &str = SeatsFold::NAME;
 /// What concerns a licence, a customer, a provider event, a team's settings or a day.
 pub const TIMELINE: &str = TimelineProjection::NAME;
 
+/// Endpoints for outgoing webhooks, and the hooks owed to them.
+pub const WEBHOOKS: &str = WebhooksProjection::NAME;
+
 /// The names of all views.
-pub const ALL: [&str; 11] =
-    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS, TIMELINE];
+pub const ALL: [&str; 12] =
+    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS, TIMELINE, WEBHOOKS];
 
 /// All views of this release.
 pub fn projections() -> Vec<Arc<dyn Projection>> {
@@ -60,6 +64,7 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(Folded::<DeliveriesFold>::default()),
         Arc::new(Folded::<SeatsFold>::default()),
         Arc::new(TimelineProjection),
+        Arc::new(WebhooksProjection),
     ]
 }
 

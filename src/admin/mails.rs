@@ -1,15 +1,16 @@
 //! Mails: listed, and sent once more.
 
-use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{Delivery, DeliveryState, Page, QueryError, view};
+use keyledger_projections::{Customer, Delivery, DeliveryState, Page, QueryError, view};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{AdminError, Listing, by, teams};
 use crate::app::App;
+use crate::opened;
 
 /// A mail as scripts and programs see it. The address is sealed and not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,11 +26,13 @@ pub struct MailJson {
     pub reason: Option<String>,
     /// Attempts so far.
     pub attempts: u32,
-    /// Who it goes to.
+    /// What it says.
+    pub content: MailContent,
+    /// Who it goes to; the team's id for a mail to the seller.
     pub customer_id: Uuid,
-    /// What was bought.
+    /// What was bought, or what else it is about.
     pub purchase: StreamId,
-    /// The licences whose keys it carries.
+    /// The licences that it is about.
     pub license_ids: Vec<Uuid>,
     /// Its Message-ID.
     pub message_id: String,
@@ -49,6 +52,7 @@ impl From<Delivery> for MailJson {
             state: mail.state,
             reason: mail.reason,
             attempts: mail.attempts,
+            content: mail.content,
             customer_id: mail.customer_id,
             purchase: mail.purchase,
             license_ids: mail.license_ids,
@@ -58,6 +62,49 @@ impl From<Delivery> for MailJson {
             retry_at: mail.retry_at,
         }
     }
+}
+
+/// A mail to a customer, about one licence of theirs.
+#[derive(Debug, Clone, Copy)]
+pub struct ToCustomer<'a> {
+    /// The id of the mail.
+    pub delivery: Uuid,
+    /// What was bought.
+    pub purchase: StreamId,
+    /// Who gets it.
+    pub customer: &'a Customer,
+}
+
+/// The request for a mail to a customer; `None` when they have no address, or were forgotten.
+///
+/// # Errors
+/// When the keys store does not answer.
+pub async fn to_customer(
+    app: &App,
+    team: TeamId,
+    to: ToCustomer<'_>,
+    content: MailContent,
+    license_id: Uuid,
+) -> Result<Option<NewEvent>, KeyRingError> {
+    let ToCustomer { delivery, purchase, customer } = to;
+    let Some(sealed) = &customer.email else { return Ok(None) };
+    let Some(address) = opened::text(app, team, Some(sealed), Customer::EMAIL_FIELD).await? else {
+        return Ok(None);
+    };
+    // Forgotten just now, perhaps.
+    let Some(key) = app.keys.key_unless_gone(sealed.value.key_id()).await? else { return Ok(None) };
+    let event_id = id::fresh();
+    let context = SealContext { team, event_id, field: Delivery::TO_FIELD };
+    let requested = MailRequested {
+        purchase,
+        customer_id: customer.id,
+        to: key.seal(context, address.as_bytes()),
+        content,
+        license_ids: vec![license_id],
+        message_id: format!("<{delivery}@keyledger>"),
+    };
+    let stream = StreamId::new(StreamKind::Delivery, delivery);
+    Ok(Some(NewEvent { stream, event_id, occurred_at: app.clock.now(), event: requested.into() }))
 }
 
 /// Mails of one team or of all, newest first. No state means all of them.
@@ -77,7 +124,7 @@ pub async fn list(
     Ok(Listing::new(teams, limit, |mail: &Delivery| mail.requested_position, fetch))
 }
 
-/// Asks for a further mail with the same keys to the same address; `id` is a mail's or a licence's.
+/// Asks for a further mail that says the same to the same address; `id` is a mail's or a licence's.
 ///
 /// # Errors
 /// When there is no such mail, or its address cannot be read any more.
@@ -100,7 +147,8 @@ async fn find(app: &App, team: TeamId, id: Uuid) -> Result<Option<Delivery>, Adm
     }
     let Some(license) = views.license(id).await? else { return Ok(None) };
     let mails = views.deliveries_of_purchase(license.purchase).await?;
-    Ok(mails.into_iter().find(|mail| mail.license_ids.contains(&id)))
+    let carries = |mail: &Delivery| mail.content == MailContent::LicenseKeys && mail.license_ids.contains(&id);
+    Ok(mails.into_iter().find(carries))
 }
 
 async fn request(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, AdminError> {
@@ -117,6 +165,7 @@ async fn request(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, Ad
         purchase: mail.purchase,
         customer_id: mail.customer_id,
         to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, &address),
+        content: mail.content.clone(),
         license_ids: mail.license_ids.clone(),
         message_id: format!("<{}@{}>", stream.id, domain(&mail.message_id)),
     };

@@ -23,11 +23,13 @@ pub mod projections;
 pub mod reconcile;
 pub mod reports;
 pub mod seats;
+pub mod team_settings;
 pub mod teams;
 #[cfg(test)]
 mod tests;
 pub mod timeline;
 pub mod verifications;
+pub mod webhooks;
 
 pub use error::AdminError;
 pub use listing::Listing;

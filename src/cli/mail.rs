@@ -1,6 +1,7 @@
 //! `keyledger mail …`
 
 use clap::{Subcommand, ValueEnum};
+use keyledger_events::event::delivery::MailContent;
 use keyledger_projections::DeliveryState;
 use uuid::Uuid;
 
@@ -24,9 +25,9 @@ pub(super) enum MailCommand {
         #[command(flatten)]
         limit: LimitArg,
     },
-    /// Send a mail once more: the same keys to the same address.
+    /// Send a mail once more: the same to the same address.
     Resend {
-        /// A mail's id, or a licence's: then its latest mail.
+        /// A mail's id, or a licence's: then the latest mail with its key.
         id: Uuid,
         #[command(flatten)]
         team: AnyTeamArg,
@@ -63,7 +64,7 @@ impl MailCommand {
                 Self::List { team, state, limit } => {
                     let states: Vec<DeliveryState> = state.into_iter().map(DeliveryState::from).collect();
                     let mut listing = mails::list(app, team.team, states, limit.limit).await?;
-                    let columns = ["ASKED FOR", "STATE", "ATTEMPTS", "SENT", "KEYS", "REASON", "ID"];
+                    let columns = ["ASKED FOR", "STATE", "ATTEMPTS", "SENT", "WHAT", "REASON", "ID"];
                     let mut rows = List::begin(output, columns);
                     while let Some((_, mail)) = listing.next().await? {
                         let mail = MailJson::from(mail);
@@ -90,7 +91,12 @@ fn row(mail: &MailJson) -> [String; 7] {
         mail.state.as_str().to_owned(),
         mail.attempts.to_string(),
         cell::maybe_time(mail.sent_at),
-        mail.license_ids.len().to_string(),
+        match &mail.content {
+            MailContent::LicenseKeys if mail.license_ids.len() == 1 => "1 key".to_owned(),
+            MailContent::LicenseKeys => format!("{} keys", mail.license_ids.len()),
+            MailContent::ExpiryReminder { .. } => "reminder".to_owned(),
+            MailContent::WebhookDisabled { .. } => "webhook disabled".to_owned(),
+        },
         mail.reason.as_deref().map(cell::text).unwrap_or_default(),
         mail.id.to_string(),
     ]

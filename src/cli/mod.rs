@@ -29,6 +29,7 @@ mod serve;
 mod team;
 mod timeline;
 mod verification;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -100,9 +101,12 @@ enum Command {
     /// Proving that nobody rewrote the ledger.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
-    /// Mails with licence keys.
+    /// Mails to buyers, and to you.
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Outgoing webhooks: programs of yours that are told of what happens to licences.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// The views that are computed from the ledger.
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
@@ -143,6 +147,7 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Report(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Mail(command) => command.run(global).await,
+        Command::Webhook(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,
     }
 }

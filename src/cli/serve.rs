@@ -1,6 +1,7 @@
 //! `keyledger serve`
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
@@ -9,6 +10,7 @@ use ipnet::IpNet;
 use super::global::Global;
 use crate::activity::RETENTION_DAYS;
 use crate::config::DatabaseUrl;
+use crate::hooks::{AllowPrivate, Poster, PosterError};
 use crate::serve_options::ServeOptions;
 
 #[derive(Debug, Args)]
@@ -49,6 +51,8 @@ pub(super) struct EdgeArgs {
     /// The header in which a trusted proxy tells the client's country in two letters, such as CF-IPCountry.
     #[arg(long, value_name = "NAME", env = "KEYLEDGER_COUNTRY_HEADER")]
     country_header: Option<String>,
+    #[command(flatten)]
+    hooks: HookArgs,
     /// Days that the log of verification requests is kept.
     #[arg(
         long,
@@ -58,6 +62,31 @@ pub(super) struct EdgeArgs {
         value_parser = clap::value_parser!(u32).range(1..=3_650)
     )]
     requests_retention_days: u32,
+}
+
+/// Whom webhooks may be posted to.
+#[derive(Debug, Args)]
+pub(super) struct HookArgs {
+    /// Private networks that webhooks may be posted into, with commas between them, or `all` of them: 10.0.0.0/8,127.0.0.1.
+    /// Into these, plain http is allowed too.
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        env = "KEYLEDGER_HOOKS_ALLOW_PRIVATE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    hooks_allow_private: AllowPrivate,
+    /// A PEM file with authorities of your own that webhooks' certificates may be signed by.
+    #[arg(long, value_name = "FILE", env = "KEYLEDGER_HOOKS_CA")]
+    hooks_ca: Option<PathBuf>,
+}
+
+impl HookArgs {
+    /// What posts within these bounds.
+    pub(super) fn poster(self) -> Result<Poster, PosterError> {
+        Poster::new(self.hooks_allow_private, self.hooks_ca.as_ref())
+    }
 }
 
 impl ServeArgs {
@@ -83,6 +112,8 @@ impl EdgeArgs {
             verify_limit_per_minute: self.verify_limit_per_minute,
             license_limit_per_minute: self.license_limit_per_minute,
             country_header: self.country_header.filter(|name| !name.trim().is_empty()),
+            hooks_allow_private: self.hooks.hooks_allow_private,
+            hooks_ca: self.hooks.hooks_ca,
             requests_retention_days: self.requests_retention_days,
         })
     }

@@ -1,7 +1,7 @@
 //! `keyledger team …`
 
 use clap::{Args, Subcommand};
-use keyledger_events::event::team::TeamUpdated;
+use keyledger_events::event::team::{RemindersUpdated, TeamUpdated};
 use keyledger_projections::{Integration, TeamConfig};
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use super::list::List;
 use super::output::note;
 use super::verification::VerificationArgs;
 use super::{cell, output::Output};
+use crate::admin::team_settings::{self, SettingsChange};
 use crate::admin::{ACTOR_CLI, teams};
 
 #[derive(Debug, Subcommand)]
@@ -29,7 +30,7 @@ pub(super) enum TeamCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "change", required = true, multiple = true, args = ["name", "mail_message", "renewal_grace_seconds"])]
+#[group(id = "change", required = true, multiple = true, args = ["name", "mail_message", "renewal_grace_seconds", "owner_email", "reminder_days", "reminder_mail"])]
 pub(super) struct UpdateArgs {
     #[command(flatten)]
     team: TeamArg,
@@ -42,6 +43,15 @@ pub(super) struct UpdateArgs {
     /// How long past its paid period a subscription's licence stays valid [default: 10800, three hours].
     #[arg(long, value_name = "SECONDS")]
     renewal_grace_seconds: Option<u32>,
+    /// Where you are told of a webhook that was disabled; an empty address takes it back.
+    #[arg(long, value_name = "ADDRESS")]
+    owner_email: Option<String>,
+    /// How many days before its end a licence's buyer is reminded; 0 for never [default: 7].
+    #[arg(long, value_name = "DAYS")]
+    reminder_days: Option<u32>,
+    /// Whether the buyer gets a mail then [default: true].
+    #[arg(long, value_name = "true|false")]
+    reminder_mail: Option<bool>,
 }
 
 impl TeamCommand {
@@ -64,14 +74,20 @@ impl TeamCommand {
                 Self::Verification(args) => args.run(app, output).await,
                 Self::List => list(&teams::list(app).await?, output),
                 Self::Update(args) => {
-                    let change = TeamUpdated {
-                        name: args.name,
-                        mail_message: args.mail_message,
-                        renewal_grace_seconds: args.renewal_grace_seconds,
+                    let change = SettingsChange {
+                        team: TeamUpdated {
+                            name: args.name,
+                            mail_message: args.mail_message,
+                            renewal_grace_seconds: args.renewal_grace_seconds,
+                        },
+                        owner_email: args.owner_email,
+                        reminders: RemindersUpdated { days: args.reminder_days, mail: args.reminder_mail },
                     };
-                    let team = teams::update(app, ACTOR_CLI, args.team.team, change).await?;
+                    let team = team_settings::update(app, ACTOR_CLI, args.team.team, change).await?;
                     if output.json {
-                        return Ok(output.document(&describe(&team))?);
+                        let mut document = describe(&team);
+                        document["ownerEmail"] = json!(team_settings::describe(app, &team).await?.owner_email);
+                        return Ok(output.document(&document)?);
                     }
                     note(&format!("the team \"{}\" is up to date", team.name));
                     Ok(())
@@ -104,6 +120,8 @@ fn describe(team: &TeamConfig) -> Value {
         "publicKey": team.public_key,
         "mailMessage": team.mail_message,
         "renewalGraceSeconds": team.renewal_grace_seconds,
+        "reminderDays": team.reminders.days,
+        "reminderMail": team.reminders.mail,
         "integrations": team.integrations.values().map(active).collect::<Vec<_>>(),
         "createdAt": team.created_at,
     })

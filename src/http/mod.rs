@@ -32,13 +32,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use audit::AuditLimits;
 pub use client::VerifyLimits;
-pub(crate) use dev::StatisticsCache;
+pub(crate) use dev::{LicenseData, StatisticsCache};
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::proofs::LogKey;
+use crate::hooks::limits::LimitNotices;
 use crate::verification::{ServerKey, TeamSigners, Verifier};
 
 /// What every handler can use.
@@ -56,6 +57,8 @@ pub struct Front {
     pub team_signers: TeamSigners,
     /// The header in which a trusted proxy tells the client's country.
     pub country_header: Option<Arc<str>>,
+    /// Told of every refusal for want of a seat.
+    pub limit_notices: LimitNotices,
     /// Figures that were counted a moment ago.
     pub(crate) statistics: StatisticsCache,
     /// Work on views that was begun over HTTP.

@@ -1,7 +1,7 @@
 //! Decisions about one licence that rest on its own stream alone: activation, expiration, and what an admin does.
 
 use keyledger_events::event::license::{
-    LicenseActivated, LicenseExpired, LicenseReinstated, LicenseRevoked, LicenseSuspended,
+    LicenseActivated, LicenseExpired, LicenseExpiringSoon, LicenseReinstated, LicenseRevoked, LicenseSuspended,
 };
 use keyledger_events::{Event, Timestamp};
 use keyledger_projections::licenses::License;
@@ -13,6 +13,11 @@ pub enum Command {
     Activate,
     /// Its time may have come.
     Expire,
+    /// Its time may come soon.
+    Remind {
+        /// How long before its end that is said, in seconds.
+        lead_seconds: i64,
+    },
     /// An admin suspends it.
     Suspend {
         /// Why.
@@ -55,6 +60,7 @@ pub fn decide(license: &License, command: Command, now: Timestamp) -> Decision {
     match command {
         Command::Activate => activate(license, now),
         Command::Expire => Ok(expire(license, now)),
+        Command::Remind { lead_seconds } => Ok(remind(license, lead_seconds, now)),
         Command::Suspend { .. } | Command::Reinstate { .. } if license.revoked() => Err(Refusal::Revoked),
         Command::Suspend { reason } => {
             Ok((!license.admin_suspended).then(|| (now, LicenseSuspended { reason }.into())))
@@ -86,4 +92,14 @@ fn activate(license: &License, now: Timestamp) -> Decision {
 fn expire(license: &License, now: Timestamp) -> Option<(Timestamp, Event)> {
     let due_at = license.expiration_owed().filter(|due_at| *due_at <= now)?;
     Some((due_at, LicenseExpired { due_at }.into()))
+}
+
+/// Says that the licence runs out soon: not before its lead, and not when that is over. Who was told the end no longer
+/// before than that, with the purchase, is not told again.
+fn remind(license: &License, lead_seconds: i64, now: Timestamp) -> Option<(Timestamp, Event)> {
+    let expires_at = license.reminder_owed().filter(|expires_at| *expires_at > now)?;
+    let lead = lead_seconds.saturating_mul(1_000_000);
+    let left = expires_at.as_microsecond().saturating_sub(now.as_microsecond());
+    let term = expires_at.as_microsecond().saturating_sub(license.term_began().as_microsecond());
+    (left <= lead && term > lead).then(|| (now, LicenseExpiringSoon { expires_at }.into()))
 }

@@ -144,6 +144,7 @@ mod tests {
             amended: Amended::default(),
             activated_at: None,
             expired_due: None,
+            expiring_told: None,
             admin_suspended: false,
             admin_revoked: false,
             created_at: at(0),

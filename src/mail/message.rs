@@ -1,7 +1,8 @@
-//! From a purchase's keys to a MIME message.
+//! From a purchase's keys, or from a notice, to a MIME message.
 //!
 //! Rendering is pure: the same [`LicenseMail`] gives the same bytes, so a repeated attempt sends the same mail.
 
+mod notice;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,8 @@ use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use sha2::{Digest, Sha256};
+
+pub use notice::NoticeMail;
 
 /// Characters of a name in a subject or a sender; mail programs cut longer ones anyway.
 const HEADER_NAME_CHARS_MAX: usize = 100;
@@ -64,8 +67,8 @@ impl std::fmt::Debug for KeyItem {
 /// A mail that can never be sent as it is. No message repeats the address.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
-    /// The buyer's address is none.
-    #[error("the buyer's mail address is not one that mail can be sent to; correct it and resend the mail")]
+    /// The address is none.
+    #[error("the mail address is not one that mail can be sent to; correct it and resend the mail")]
     Address,
     /// Nothing to send.
     #[error("the mail carries no licence key")]
@@ -119,21 +122,10 @@ impl LicenseMail {
         if self.items.is_empty() {
             return Err(MessageError::NoKeys);
         }
-        let to = parse_address(&self.to)?;
-        let message_id = bare_message_id(&self.message_id)?;
         let page = self.page();
-        let body = MultiPart::alternative()
-            .boundary(boundary(message_id))
-            .singlepart(SinglePart::plain(PlainText { page: &page }.render()?))
-            .singlepart(SinglePart::html(Html { page: &page }.render()?));
-        Ok(Message::builder()
-            .from(self.sender(from))
-            .to(Mailbox::new(None, to))
-            .subject(page.subject)
-            .date(self.date()?)
-            .message_id(Some(format!("<{message_id}>")))
-            .header(AutoSubmitted)
-            .multipart(body)?)
+        let (text, html) = (PlainText { page: &page }.render()?, Html { page: &page }.render()?);
+        let Self { to, message_id, team_name, sent_at, .. } = self;
+        Envelope { to, message_id, team_name, sent_at: *sent_at }.message(from, page.subject, text, html)
     }
 
     fn page(&self) -> Page {
@@ -147,9 +139,36 @@ impl LicenseMail {
         let message = self.message.as_deref().unwrap_or_default().trim();
         Page { subject, team_name, message_lines: message.lines().map(one_line).collect(), items }
     }
+}
+
+/// What every mail has around its text.
+struct Envelope<'a> {
+    to: &'a str,
+    message_id: &'a str,
+    team_name: &'a str,
+    sent_at: Timestamp,
+}
+
+impl Envelope<'_> {
+    fn message(&self, from: &Mailbox, subject: String, text: String, html: String) -> Result<Message, MessageError> {
+        let to = parse_address(self.to)?;
+        let message_id = bare_message_id(self.message_id)?;
+        let body = MultiPart::alternative()
+            .boundary(boundary(message_id))
+            .singlepart(SinglePart::plain(text))
+            .singlepart(SinglePart::html(html));
+        Ok(Message::builder()
+            .from(self.sender(from))
+            .to(Mailbox::new(None, to))
+            .subject(subject)
+            .date(self.date()?)
+            .message_id(Some(format!("<{message_id}>")))
+            .header(AutoSubmitted)
+            .multipart(body)?)
+    }
 
     fn sender(&self, from: &Mailbox) -> Mailbox {
-        let team_name = one_line(&self.team_name);
+        let team_name = one_line(self.team_name);
         let name = from.name.clone().or_else(|| (!team_name.is_empty()).then(|| shortened(&team_name)));
         Mailbox::new(name, from.email.clone())
     }

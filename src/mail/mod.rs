@@ -1,6 +1,6 @@
-//! The one mail that a purchase sends: its text, and the two ways it can go out.
+//! The mail that a purchase sends, and a few notices: their text, and the two ways they can go out.
 //!
-//! [`MailUrl`] says where mail goes, [`LicenseMail`] becomes a MIME message, [`Transport`] hands that message
+//! [`MailUrl`] says where mail goes, [`LicenseMail`] or [`NoticeMail`] becomes a MIME message, [`Transport`] hands that message
 //! to a mail server or a folder. Nothing but [`worker`] knows the ledger. No error of this module holds the buyer's
 //! address, a licence key or a password, so each may be logged and recorded as it is.
 
@@ -9,6 +9,6 @@ mod transport;
 mod url;
 pub mod worker;
 
-pub use message::{KeyItem, LicenseMail, MessageError};
+pub use message::{KeyItem, LicenseMail, MessageError, NoticeMail};
 pub use transport::{FileTransport, OpenError, SendError, SmtpTransport, Transport};
 pub use url::{Login, MailTarget, MailUrl, MailUrlError, SmtpServer, TlsMode};

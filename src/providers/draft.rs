@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use keyledger_events::event::customer::CustomerRegistered;
-use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::license::LicenseIssued;
 use keyledger_events::keys::{KeyLink, KeyRingError};
@@ -258,6 +258,7 @@ impl<'a> Draft<'a> {
             purchase: self.stream,
             customer_id,
             to: key.seal(context, email.as_bytes()),
+            content: MailContent::LicenseKeys,
             license_ids,
             message_id: format!("<{delivery_id}@{MESSAGE_ID_DOMAIN}>"),
         };

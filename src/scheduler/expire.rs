@@ -15,8 +15,8 @@ use crate::app::{App, CATCH_UP_MAX};
 use crate::licensing::commands::{Command, decide};
 use crate::stop::Stopping;
 
-/// Who says that a licence ran out.
-const ACTOR: &str = "scheduler";
+/// Who says that a licence ran out, or will soon.
+pub(super) const ACTOR: &str = "scheduler";
 /// Due licences looked at in one go.
 const PAGE: usize = 1_024;
 /// Licences in hand at the same time; the Writer commits as one batch what they bring to it together.
@@ -145,7 +145,7 @@ fn request(team: TeamId, stream: StreamId, license: &License, now: Timestamp) ->
 }
 
 #[derive(Debug, thiserror::Error)]
-enum LoadError {
+pub(super) enum LoadError {
     #[error(transparent)]
     Database(LedgerError),
     #[error(transparent)]
@@ -164,7 +164,7 @@ impl From<LedgerError> for LoadError {
 }
 
 /// The licence as its own stream tells it, and the place of the stream's last event.
-async fn load(app: &App, team: TeamId, stream: StreamId) -> Result<(Option<License>, Position), LoadError> {
+pub(super) async fn load(app: &App, team: TeamId, stream: StreamId) -> Result<(Option<License>, Position), LoadError> {
     let (mut license, mut last) = (None, Position::START);
     for recorded in app.ledger.read_streams(team, &[stream]).await? {
         license = License::evolve(license, &recorded, &recorded.decode()?);

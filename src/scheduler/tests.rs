@@ -1,5 +1,7 @@
 //! Time passes: who is told that a licence ran out, when, and how often.
 
+mod reminders;
+
 use std::time::Duration;
 
 use keyledger_events::event::license::{ExpirationStart, LicenseRevoked, SubscriptionRenewed, Terms};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::license::{ExpirationStart, LicenseIssued, Offer, SubscriptionTerms, Terms};
 use keyledger_events::sealed::SealContext;
@@ -85,6 +85,7 @@ impl Home {
             purchase: StreamId::new(StreamKind::Purchase, self.product),
             customer_id: key.id(),
             to: key.seal(SealContext { team: self.team, event_id, field: Delivery::TO_FIELD }, to.as_bytes()),
+            content: MailContent::LicenseKeys,
             license_ids: licenses.iter().map(|license| license.id).collect(),
             message_id: format!("<{}@keyledger>", stream.id),
         };

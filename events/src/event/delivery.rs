@@ -7,16 +7,39 @@ use crate::clock::Timestamp;
 use crate::id::StreamId;
 use crate::sealed::Sealed;
 
-/// A mail with licence keys is to go out. What it says is rendered when it is sent.
+/// What a mail says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MailContent {
+    /// The keys of its licences, to their buyer.
+    #[default]
+    LicenseKeys,
+    /// That its licences run out, to their buyer.
+    ExpiryReminder {
+        /// When.
+        expires_at: Timestamp,
+    },
+    /// That an endpoint for webhooks is not posted to any more, to the seller.
+    WebhookDisabled {
+        /// Which one.
+        webhook_id: Uuid,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A mail is to go out. What it says is rendered when it is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MailRequested {
-    /// What was bought.
+    /// What was bought, or what else it is about.
     pub purchase: StreamId,
-    /// Whose key the address is sealed with.
+    /// The buyer whose key the address is sealed with; the team's id where the seller gets it.
     pub customer_id: Uuid,
-    /// The mail address, under the customer's data key.
+    /// The mail address, under the buyer's data key, or under the one of the seller's own address.
     pub to: Sealed,
-    /// The licences whose keys it carries, in order.
+    /// What it says. Version 1 knew nothing but keys.
+    pub content: MailContent,
+    /// The licences that it is about, in order.
     pub license_ids: Vec<Uuid>,
     /// The Message-ID, the same on every attempt.
     pub message_id: String,

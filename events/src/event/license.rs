@@ -166,6 +166,13 @@ pub struct DisputeClosed {
     pub terms: Terms,
 }
 
+/// The licence will run out soon, and nothing renews it by itself. Once for each end that it gets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseExpiringSoon {
+    /// When it runs out.
+    pub expires_at: Timestamp,
+}
+
 /// The licence ran out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LicenseExpired {

@@ -15,6 +15,7 @@ pub mod product;
 pub mod purchase;
 pub mod team;
 pub mod upcast;
+pub mod webhook;
 
 use customer::*;
 use delivery::*;
@@ -25,6 +26,7 @@ use payment::*;
 use product::*;
 use purchase::*;
 use team::*;
+use webhook::*;
 
 /// A stored payload that this build cannot read.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +130,10 @@ events! {
     BlacklistEntryAdded = 1,
     /// Something was taken off the blacklist.
     BlacklistEntryRemoved = 1,
+    /// Where the seller is reached was changed.
+    TeamContactUpdated = 1,
+    /// When buyers are reminded of an end was changed.
+    RemindersUpdated = 1,
     /// A product was made.
     ProductRegistered = 1,
     /// A product's description was changed.
@@ -198,6 +204,8 @@ events! {
     DisputeOpened = 1,
     /// A dispute is over.
     DisputeClosed = 1,
+    /// A licence will run out soon.
+    LicenseExpiringSoon = 1,
     /// A licence ran out.
     LicenseExpired = 1,
     /// An admin suspended a licence.
@@ -222,8 +230,8 @@ events! {
     AddressReleased = 1,
     /// A licence key was given to a marketplace for a buyer's download.
     PlaceholderAnswered = 1,
-    /// A mail with licence keys is to go out.
-    MailRequested = 1,
+    /// A mail is to go out.
+    MailRequested = 2,
     /// A node set out to send a mail.
     MailAttemptStarted = 1,
     /// A mail was accepted by the mail server.
@@ -232,4 +240,28 @@ events! {
     MailFailed = 1,
     /// A mail will not be tried again.
     MailAbandoned = 1,
+    /// An endpoint for outgoing webhooks was registered.
+    WebhookEndpointRegistered = 1,
+    /// An endpoint for outgoing webhooks was changed.
+    WebhookEndpointUpdated = 1,
+    /// An endpoint is posted to again.
+    WebhookEndpointEnabled = 1,
+    /// An endpoint is not posted to any more.
+    WebhookEndpointDisabled = 1,
+    /// An endpoint is no more.
+    WebhookEndpointRemoved = 1,
+    /// An endpoint got another secret.
+    WebhookSecretRotated = 1,
+    /// The seller wants to see a hook arrive.
+    HookTestRequested = 1,
+    /// The seller wants a hook sent again.
+    HookRedeliveryRequested = 1,
+    /// A node set out to send a hook.
+    HookAttemptStarted = 1,
+    /// A hook was taken by its endpoint.
+    HookDelivered = 1,
+    /// A hook did not get through and will be tried again.
+    HookFailed = 1,
+    /// A hook will not be tried again.
+    HookAbandoned = 1,
 }

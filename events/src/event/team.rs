@@ -31,6 +31,25 @@ pub struct TeamUpdated {
     pub renewal_grace_seconds: Option<u32>,
 }
 
+/// Where the seller is reached was changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TeamContactUpdated {
+    /// The owner's mail address, under a data key of its own; `None` takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Sealed>,
+}
+
+/// When buyers are reminded that a licence runs out was changed; what is `None` stays as it was.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RemindersUpdated {
+    /// How many days before the end; 0 for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u32>,
+    /// Whether the buyer gets a mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<bool>,
+}
+
 /// What an API key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

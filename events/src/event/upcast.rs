@@ -3,13 +3,21 @@
 //! A step belongs to one type and one version and returns the payload of the next version. The stored bytes
 //! stay as they are: lifting happens on reading.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A step from one version of a type's payload to the next.
 type Step = fn(Value) -> Value;
 
-/// Every step there is: type, version it reads, what it does. The first release has none to lift.
-const STEPS: &[(&str, u16, Step)] = &[];
+/// Every step there is: type, version it reads, what it does.
+const STEPS: &[(&str, u16, Step)] = &[("MailRequested", 1, mail_carried_keys)];
+
+/// The first mails carried licence keys and nothing else.
+fn mail_carried_keys(mut old: Value) -> Value {
+    if let Some(fields) = old.as_object_mut() {
+        fields.insert("content".to_owned(), json!({ "kind": "license_keys" }));
+    }
+    old
+}
 
 /// Applies the steps from `version` on, in order.
 pub fn lift(name: &str, version: u16, payload: Value) -> Value {
@@ -26,8 +34,6 @@ fn lift_with(steps: &[(&str, u16, Step)], name: &str, version: u16, payload: Val
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ mod leaf;
 mod license;
 mod purchase;
 mod settings;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
@@ -23,8 +24,15 @@ use crate::support::TestResult;
 
 /// A realistic event of every type, in its current version.
 fn samples() -> TestResult<Vec<Event>> {
-    Ok([settings::samples()?, inbox::samples()?, purchase::samples()?, license::samples()?, delivery::samples()?]
-        .concat())
+    Ok([
+        settings::samples()?,
+        inbox::samples()?,
+        purchase::samples()?,
+        license::samples()?,
+        delivery::samples()?,
+        webhook::samples()?,
+    ]
+    .concat())
 }
 
 fn folder() -> PathBuf {

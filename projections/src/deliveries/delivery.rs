@@ -1,6 +1,6 @@
 //! A mail as known from its stream.
 
-use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::{Event, Position, RecordedEvent, StreamId, TeamId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -33,20 +33,22 @@ impl DeliveryState {
     }
 }
 
-/// A mail with licence keys.
+/// A mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The id of its stream.
     pub id: Uuid,
     /// Whose it is.
     pub team: TeamId,
-    /// What was bought.
+    /// What was bought, or what else it is about.
     pub purchase: StreamId,
-    /// Who bought it; the address is sealed with their key.
+    /// Who bought it, the address being sealed with their key; the team's id where the seller gets it.
     pub customer_id: Uuid,
     /// The address; the field is [`Delivery::TO_FIELD`].
     pub to: SealedField,
-    /// The licences whose keys it carries, in order.
+    /// What it says.
+    pub content: MailContent,
+    /// The licences that it is about, in order.
     pub license_ids: Vec<Uuid>,
     /// The Message-ID, the same on every attempt.
     pub message_id: String,
@@ -94,6 +96,7 @@ impl Delivery {
             purchase: event.purchase,
             customer_id: event.customer_id,
             to: SealedField::new(&event.to, recorded.event_id),
+            content: event.content.clone(),
             license_ids: event.license_ids.clone(),
             message_id: event.message_id.clone(),
             state: DeliveryState::Pending,

@@ -13,7 +13,7 @@ pub struct DeliveriesFold;
 
 impl Fold for DeliveriesFold {
     const NAME: &'static str = "deliveries";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),

@@ -14,7 +14,7 @@ pub struct LicensesFold;
 
 impl Fold for LicensesFold {
     const NAME: &'static str = "licenses";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),

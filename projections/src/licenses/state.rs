@@ -45,6 +45,8 @@ pub struct License {
     pub activated_at: Option<Timestamp>,
     /// The due time of the latest LicenseExpired.
     pub expired_due: Option<Timestamp>,
+    /// The end that the latest LicenseExpiringSoon told of.
+    pub expiring_told: Option<Timestamp>,
     /// An admin suspended it.
     pub admin_suspended: bool,
     /// An admin revoked it.
@@ -147,6 +149,7 @@ impl License {
                 amended: Amended::default(),
                 activated_at: None,
                 expired_due: None,
+                expiring_told: None,
                 admin_suspended: false,
                 admin_revoked: false,
                 created_at: recorded.recorded_at,
@@ -183,6 +186,7 @@ impl License {
                 None => self.admin_revoked = true,
             },
             Event::LicenseExpired(expired) => self.expired_due = Some(expired.due_at),
+            Event::LicenseExpiringSoon(soon) => self.expiring_told = Some(soon.expires_at),
             Event::LicenseSuspended(_) => self.admin_suspended = true,
             Event::LicenseReinstated(_) => self.admin_suspended = false,
             Event::LicenseAmended(amended) => self.amended.apply(recorded, amended),
@@ -292,6 +296,26 @@ impl License {
     pub fn expiration_owed(&self) -> Option<Timestamp> {
         let expires_at = self.expires_at().filter(|_| !self.revoked())?;
         self.expired_due.is_none_or(|told| told < expires_at).then_some(expires_at)
+    }
+
+    /// The end that a LicenseExpiringSoon is owed for, once it comes near; `None` when nothing is. A subscription that
+    /// has not ended renews by itself, so its paid-until is no end to be warned of.
+    pub fn reminder_owed(&self) -> Option<Timestamp> {
+        let subscription = self.terms.subscription.as_ref().filter(|_| self.follows_subscription());
+        let renews = subscription.is_some_and(|subscription| subscription.ended_at.is_none());
+        let expires_at = self.expires_at().filter(|_| !renews && !self.revoked() && !self.suspended())?;
+        (self.expiring_told != Some(expires_at)).then_some(expires_at)
+    }
+
+    /// When the time that it lasts began: with its purchase, its activation, or, where the seller set a date, its issue.
+    pub fn term_began(&self) -> Timestamp {
+        match self.expiration() {
+            Expiration::Date(_) => self.created_at,
+            Expiration::Duration { start: ExpirationStart::Activation, .. } => {
+                self.activated_at.unwrap_or(self.created_at)
+            }
+            Expiration::Never | Expiration::Duration { .. } => self.terms.purchased_at,
+        }
     }
 
     /// What to call it at `now`. `last_used` is the last accepted verification, where one is known.

@@ -15,6 +15,9 @@ use crate::sealed_field::SealedField;
 /// Stripe finalises a renewal invoice about an hour after the period turns.
 pub const RENEWAL_GRACE_SECONDS: u32 = 10_800;
 
+/// How many days before its end a licence's buyer is reminded, unless the team says otherwise.
+pub const REMINDER_DAYS: u32 = 7;
+
 /// A team.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TeamConfig {
@@ -44,6 +47,25 @@ pub struct TeamConfig {
     pub verification: VerificationSettings,
     /// Where verifications are refused from, oldest first.
     pub blacklist: Vec<BlacklistEntry>,
+    /// The owner's mail address; the field is [`TeamConfig::CONTACT_FIELD`].
+    pub contact: Option<SealedField>,
+    /// When buyers are reminded that a licence runs out.
+    pub reminders: Reminders,
+}
+
+/// When buyers are reminded that a licence runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reminders {
+    /// How many days before; 0 for never.
+    pub days: u32,
+    /// Whether the buyer gets a mail.
+    pub mail: bool,
+}
+
+impl Default for Reminders {
+    fn default() -> Self {
+        Self { days: REMINDER_DAYS, mail: true }
+    }
 }
 
 /// How a team's verifications are answered.
@@ -82,6 +104,8 @@ impl BlacklistEntry {
 impl TeamConfig {
     /// The field of TeamRegistered that holds the private key.
     pub const PRIVATE_KEY_FIELD: &'static str = "private_key";
+    /// The field of TeamContactUpdated that holds the owner's mail address.
+    pub const CONTACT_FIELD: &'static str = "email";
 
     /// The connection to a provider; `None` when nothing was ever set.
     pub fn integration(&self, provider: Provider) -> Option<&Integration> {

@@ -5,6 +5,7 @@ mod projection;
 mod query;
 
 pub use config::{
-    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig, VerificationSettings,
+    ApiKey, BlacklistEntry, Integration, REMINDER_DAYS, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig,
+    VerificationSettings,
 };
 pub use projection::TeamsFold;

@@ -7,7 +7,7 @@ use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
 
 use super::config::{
-    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig, VerificationSettings,
+    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig, VerificationSettings,
 };
 use crate::db::Value;
 use crate::fold::{Fold, Key, from_json, to_json};
@@ -19,9 +19,16 @@ pub struct TeamsFold;
 
 impl Fold for TeamsFold {
     const NAME: &'static str = "teams";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLE: &'static Table = &Table {
-        columns: &[Column::bytes("team"), Column::int("created_position"), Column::text("doc")],
+        columns: &[
+            Column::bytes("team"),
+            Column::int("created_position"),
+            // NULL where nobody is reminded.
+            Column::int("reminder_days").or_null(),
+            Column::int("reminder_mail"),
+            Column::text("doc"),
+        ],
         key_columns: 1,
         indexes: &[],
     };
@@ -53,7 +60,9 @@ impl Fold for TeamsFold {
     }
 
     fn encode(team: &TeamConfig) -> Result<Vec<Value>, String> {
-        Ok(vec![team.created_position.into(), to_json(team)?])
+        let Reminders { days, mail } = team.reminders;
+        let days = (days > 0).then_some(i64::from(days));
+        Ok(vec![team.created_position.into(), Value::Int(days), mail.into(), to_json(team)?])
     }
 
     fn decode(stored: &Value) -> Result<TeamConfig, String> {
@@ -76,6 +85,8 @@ fn registered(recorded: &RecordedEvent, team: &TeamRegistered) -> TeamConfig {
         api_keys: Vec::new(),
         verification: VerificationSettings::default(),
         blacklist: Vec::new(),
+        contact: None,
+        reminders: Reminders::default(),
     }
 }
 
@@ -105,6 +116,13 @@ fn apply(team: &mut TeamConfig, recorded: &RecordedEvent, event: &Event) {
             added_at: recorded.recorded_at,
         }),
         Event::BlacklistEntryRemoved(entry) => team.blacklist.retain(|known| known.entry_id != entry.entry_id),
+        Event::TeamContactUpdated(update) => {
+            team.contact = update.email.as_ref().map(|sealed| SealedField::new(sealed, recorded.event_id));
+        }
+        Event::RemindersUpdated(update) => {
+            team.reminders.days = update.days.unwrap_or(team.reminders.days);
+            team.reminders.mail = update.mail.unwrap_or(team.reminders.mail);
+        }
         Event::IntegrationEnabled(e) => integration(team, recorded, e.provider).enabled = true,
         Event::IntegrationDisabled(e) => integration(team, recorded, e.provider).enabled = false,
         Event::IntegrationUpdated(e) => integration(team, recorded, e.provider).api_base = e.api_base.clone(),

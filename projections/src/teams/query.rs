@@ -1,7 +1,9 @@
 //! Reading teams.
 
-use super::{TeamConfig, TeamsFold};
-use crate::db::ViewStore;
+use keyledger_events::TeamId;
+
+use super::{Reminders, TeamConfig, TeamsFold};
+use crate::db::{Row, ViewStore};
 use crate::error::QueryError;
 use crate::fold::Fold as _;
 use crate::team_views::{TeamViews, state};
@@ -19,6 +21,20 @@ impl TeamViews<'_> {
 }
 
 impl ViewStore {
+    /// The teams whose buyers are reminded, and how.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn reminding_teams(&self) -> Result<Vec<(TeamId, Reminders)>, QueryError> {
+        let sql = "SELECT team, reminder_days, reminder_mail FROM {table} WHERE reminder_days IS NOT NULL";
+        let corrupt = |message: String| QueryError::Corrupt { view: TeamsFold::NAME, message };
+        let team = |row: &Row| {
+            let days = u32::try_from(row.int(1)?).map_err(|error| corrupt(error.to_string()))?;
+            Ok((TeamId(row.uuid(0)?), Reminders { days, mail: row.int(2)? != 0 }))
+        };
+        self.query(TeamsFold::NAME, sql, Vec::new()).await?.iter().map(team).collect()
+    }
+
     /// All teams, oldest first. For the command line, which may see them all.
     ///
     /// # Errors

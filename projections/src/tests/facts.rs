@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::event::inbox::{Provider, ProviderEventReceived};
 use keyledger_events::event::license::{LicenseIssued, Offer, SubscriptionTerms, Terms};
 use keyledger_events::event::team::TeamRegistered;
@@ -110,6 +110,7 @@ pub(crate) fn mail_requested(team: TeamId, mail: StreamId, purchase: StreamId) -
         purchase,
         customer_id: Uuid::nil(),
         to: sealed(team, "to"),
+        content: MailContent::LicenseKeys,
         license_ids: vec![Uuid::nil()],
         message_id: "<one@keyledger>".to_owned(),
     };

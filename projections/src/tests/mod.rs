@@ -12,6 +12,7 @@ mod test_views;
 mod timeline;
 mod versions;
 mod views;
+mod webhooks;
 mod work;
 
 /// What a story ends with.

@@ -1,21 +1,21 @@
 //! Licences that the seller makes, by hand or by a program.
 
-use keyledger_events::event::delivery::MailRequested;
+use keyledger_events::event::delivery::MailContent;
 use keyledger_events::event::inbox::Origin;
 use keyledger_events::event::license::{LicenseAmended, LicenseIssued, LicenseSuspended};
 use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{NewEvent, StreamId, StreamKind, TeamId, id};
-use keyledger_projections::{Customer, Delivery, License};
+use keyledger_projections::License;
 use uuid::Uuid;
 
 use super::check::check;
 use crate::admin::idempotency::Maker;
+use crate::admin::mails::{self, ToCustomer};
 use crate::admin::{AdminError, metadata};
 use crate::app::App;
 use crate::keys;
 use crate::licensing::settings::Settings;
-use crate::opened;
 
 /// What a licence made by hand is said to have been bought as.
 const ITEM: &str = "manual";
@@ -67,33 +67,13 @@ pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, new: &NewLicense)
     }
     if new.mail {
         for customer in &customers {
-            if let Some(event) = mail(app, team, stream, customer).await? {
+            let delivery = id::derived(team, &["mail", &stream.to_string(), &customer.id.to_string()]);
+            let to = ToCustomer { delivery, purchase: StreamId::new(StreamKind::Purchase, stream.id), customer };
+            if let Some(event) = mails::to_customer(app, team, to, MailContent::LicenseKeys, stream.id).await? {
                 request = request.event(event);
             }
         }
     }
     maker.append(app, request, stream).await?;
     Ok(stream.id)
-}
-
-/// The request for a mail to a customer who has an address.
-async fn mail(app: &App, team: TeamId, license: StreamId, customer: &Customer) -> Result<Option<NewEvent>, AdminError> {
-    let Some(sealed) = &customer.email else { return Ok(None) };
-    let Some(address) = opened::text(app, team, Some(sealed), Customer::EMAIL_FIELD).await? else {
-        return Ok(None);
-    };
-    // Forgotten just now, perhaps.
-    let Some(key) = app.keys.key_unless_gone(sealed.value.key_id()).await? else { return Ok(None) };
-    let delivery = id::derived(team, &["mail", &license.to_string(), &customer.id.to_string()]);
-    let event_id = id::fresh();
-    let context = SealContext { team, event_id, field: Delivery::TO_FIELD };
-    let requested = MailRequested {
-        purchase: StreamId::new(StreamKind::Purchase, license.id),
-        customer_id: customer.id,
-        to: key.seal(context, address.as_bytes()),
-        license_ids: vec![license.id],
-        message_id: format!("<{delivery}@keyledger>"),
-    };
-    let stream = StreamId::new(StreamKind::Delivery, delivery);
-    Ok(Some(NewEvent { stream, event_id, occurred_at: app.clock.now(), event: requested.into() }))
 }

@@ -23,6 +23,7 @@ use super::output::Output;
 use crate::activity::RETENTION_DAYS;
 use crate::admin::teams;
 use crate::config::DatabaseUrl;
+use crate::hooks::AllowPrivate;
 use crate::serve::{Server, interrupted};
 use crate::serve_options::ServeOptions;
 use shop::SHOP;
@@ -76,6 +77,8 @@ fn options(global: &Global, listen: String) -> anyhow::Result<ServeOptions> {
         verify_limit_per_minute: LIMIT_PER_MINUTE,
         license_limit_per_minute: 0,
         country_header: None,
+        hooks_allow_private: AllowPrivate::default(),
+        hooks_ca: None,
         requests_retention_days: RETENTION_DAYS,
     })
 }

@@ -3,9 +3,13 @@
 pub(super) mod inbox;
 pub(super) mod projections;
 pub(super) mod reconcile;
+pub(super) mod deliveries;
+pub(super) mod settings;
+pub(super) mod webhooks;
 
 use axum::Router;
 use axum::middleware::map_response_with_state;
+use axum::routing::{get, post};
 
 use super::Front;
 use super::envelope::{method_not_allowed, not_found, seal};
@@ -16,6 +20,14 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .merge(projections::routes())
         .merge(inbox::routes())
         .merge(reconcile::routes())
+        .route("/settings", get(settings::show).patch(settings::update))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{webhookId}", get(webhooks::show).patch(webhooks::update).delete(webhooks::remove))
+        .route("/webhooks/{webhookId}/secret", post(webhooks::rotate))
+        .route("/webhooks/{webhookId}/test", post(deliveries::test))
+        .route("/webhooks/{webhookId}/redeliver", post(deliveries::redeliver_failed))
+        .route("/webhooks/{webhookId}/deliveries", get(deliveries::list))
+        .route("/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", post(deliveries::redeliver))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response_with_state(front.clone(), seal));

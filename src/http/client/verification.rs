@@ -190,6 +190,14 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
             }
         }
     }
+    let full = match code {
+        Code::HwidLimitReached => Some(SeatKind::Device),
+        Code::IpLimitReached => Some(SeatKind::Address),
+        _ => None,
+    };
+    if let (Some(kind), Some(license_id)) = (full, license_id) {
+        front.limit_notices.reached(team, license_id, kind, at);
+    }
     activity.log(logged(team, asked, caller, code, license_id, at, begun));
 }
 

@@ -23,7 +23,7 @@ use crate::verification::answer::ExpirationFields;
 /// A licence.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct LicenseData {
+pub(crate) struct LicenseData {
     id: Uuid,
     /// Null when the key that opens it is gone.
     license_key: Option<String>,
@@ -91,35 +91,43 @@ pub(super) async fn listed(app: &App, access: &Access, found: &[License]) -> Res
 }
 
 async fn data(app: &App, access: &Access, license: &License, shown: LicenseJson) -> Result<LicenseData, AdminError> {
-    let ends = ExpirationFields::of(license);
     let notes = license.amended.metadata.as_ref();
-    Ok(LicenseData {
-        id: shown.id,
-        license_key: shown.key,
-        ip_limit: shown.ip_limit,
-        hwid_limit: shown.hwid_limit,
-        expiration_type: ends.kind,
-        expiration_start: ends.start,
-        expiration_date: ends.date,
-        expiration_days: ends.days,
-        suspended: license.suspended(),
-        metadata: opened::notes(app, access.team_id, notes, License::METADATA_FIELD).await?,
-        team_id: access.team_id,
-        created_by_user_id: None,
-        created_at: shown.created_at,
-        updated_at: license.updated_at,
-        last_active_at: shown.last_used_at,
-        status: shown.status,
-        revoked: license.revoked(),
-        product_ids: shown.product_ids,
-        customer_ids: license.customer_ids().to_vec(),
-        provider: shown.provider,
-        livemode: shown.livemode,
-        references: shown.references,
-        paid_until: shown.paid_until,
-        activated_at: shown.activated_at,
-        expires_at: shown.expires_at,
-    })
+    let notes = opened::notes(app, access.team_id, notes, License::METADATA_FIELD).await?;
+    Ok(LicenseData::new(access.team_id, license, shown, notes))
+}
+
+impl LicenseData {
+    /// Of a licence with its key and its notes opened.
+    pub(crate) fn new(team_id: TeamId, license: &License, shown: LicenseJson, metadata: Vec<MetadataEntry>) -> Self {
+        let ends = ExpirationFields::of(license);
+        Self {
+            id: shown.id,
+            license_key: shown.key,
+            ip_limit: shown.ip_limit,
+            hwid_limit: shown.hwid_limit,
+            expiration_type: ends.kind,
+            expiration_start: ends.start,
+            expiration_date: ends.date,
+            expiration_days: ends.days,
+            suspended: license.suspended(),
+            metadata,
+            team_id,
+            created_by_user_id: None,
+            created_at: shown.created_at,
+            updated_at: license.updated_at,
+            last_active_at: shown.last_used_at,
+            status: shown.status,
+            revoked: license.revoked(),
+            product_ids: shown.product_ids,
+            customer_ids: license.customer_ids().to_vec(),
+            provider: shown.provider,
+            livemode: shown.livemode,
+            references: shown.references,
+            paid_until: shown.paid_until,
+            activated_at: shown.activated_at,
+            expires_at: shown.expires_at,
+        }
+    }
 }
 
 /// A licence with its customers and products.

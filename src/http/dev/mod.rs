@@ -15,6 +15,7 @@ use axum::Router;
 use axum::middleware::map_response_with_state;
 use axum::routing::{get, patch};
 
+pub(crate) use license_data::LicenseData;
 pub(crate) use statistics::StatisticsCache;
 
 use super::Front;

@@ -82,10 +82,22 @@ use super::audit::described::{Format, OutcomeWord, Settings};
         audit::licenses::diff,
         audit::reports::licenses,
         audit::reports::against_licenses,
+        admin::settings::show,
+        admin::settings::update,
+        admin::webhooks::list,
+        admin::webhooks::create,
+        admin::webhooks::show,
+        admin::webhooks::update,
+        admin::webhooks::remove,
+        admin::webhooks::rotate,
+        admin::deliveries::list,
+        admin::deliveries::redeliver,
+        admin::deliveries::redeliver_failed,
+        admin::deliveries::test,
     ),
     components(schemas(
-        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, ExportFormat, Format, OutcomeWord,
-        Settings
+        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, HookStates, ExportFormat, Format,
+        OutcomeWord, Settings
     )),
     modifiers(&Bearer),
     tags(
@@ -98,6 +110,8 @@ use super::audit::described::{Format, OutcomeWord, Settings};
         (name = "Inbox", description = "Admins look after what providers delivered."),
         (name = "Views", description = "Admins look after what is computed from the ledger."),
         (name = "Audit", description = "Auditors replay history, with a key of the scope auditor or admin."),
+        (name = "Settings", description = "What a team is called, and what its buyers are told."),
+        (name = "Webhooks", description = "Programs that are told of what happens to licences."),
     )
 )]
 struct Description;

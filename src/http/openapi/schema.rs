@@ -8,6 +8,7 @@ use utoipa::{IntoParams, IntoResponses, PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use crate::admin::customers::CustomerJson;
+use crate::admin::webhooks::{HookJson, WebhookJson};
 use crate::http::dev::license_data::LicenseData;
 use crate::http::dev::products::ProductData;
 
@@ -137,6 +138,8 @@ paths! {
     CustomerPath { customerId: Uuid },
     /// A product.
     ProductPath { productId: Uuid },
+    /// An endpoint for webhooks.
+    WebhookPath { webhookId: Uuid },
 }
 
 /// An event.
@@ -177,6 +180,20 @@ pub(in crate::http) struct SeatPath {
     licenseId: Uuid,
     /// The device's or address's id.
     seatId: Uuid,
+}
+
+/// A hook of an endpoint.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only described")]
+#[expect(non_snake_case, reason = "the names in the URL")]
+pub(in crate::http) struct DeliveryPath {
+    /// The team's id.
+    teamId: Uuid,
+    /// The endpoint's id.
+    webhookId: Uuid,
+    /// The delivery's id, which is its `webhook-id`.
+    deliveryId: Uuid,
 }
 
 /// Makes a repeated creation make one thing.
@@ -283,6 +300,18 @@ queries! {
         #[param(minimum = 0, required = false)]
         after: i64,
     },
+    /// Which deliveries.
+    DeliveryParams {
+        /// 10, 25, 50 or 100.
+        #[param(required = false, value_type = Option<PageSize>)]
+        page_size: u32,
+        /// Only of events before this position: `nextBefore` of the page before.
+        #[param(required = false)]
+        before: i64,
+        /// Only those that are so.
+        #[param(required = false, value_type = Option<HookStates>)]
+        state: String,
+    },
     /// Which entries of the log.
     RequestParams {
         /// 10, 25, 50 or 100.
@@ -358,6 +387,40 @@ pub(in crate::http) enum ExportFormat {
 pub(in crate::http) enum RequestKinds {
     Verify,
     Heartbeat,
+}
+
+/// How far a delivery is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only described")]
+pub(in crate::http) enum HookStates {
+    Pending,
+    Delivered,
+    Failed,
+    Abandoned,
+}
+
+/// All endpoints.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct WebhookList {
+    webhooks: Vec<WebhookJson>,
+}
+
+/// A page of deliveries; `nextBefore` leads to the next one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct DeliveryPage {
+    deliveries: Vec<HookJson>,
+    has_next_page: bool,
+    next_before: Option<i64>,
+}
+
+/// How many deliveries were asked for again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct Redelivered {
+    webhook_id: Uuid,
+    redelivered: u64,
 }
 
 /// The size of a page.

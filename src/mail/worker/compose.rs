@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use keyledger_events::Timestamp;
+use keyledger_events::event::delivery::MailContent;
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_projections::{CatchUpError, Delivery, License, Product, QueryError, view};
@@ -11,9 +12,10 @@ use lettre::message::Mailbox;
 use uuid::Uuid;
 
 use super::note::note;
+use super::notices;
 use crate::app::{App, CATCH_UP_MAX};
 use crate::directory::{DirectoryError, Team};
-use crate::mail::{KeyItem, LicenseMail, SendError};
+use crate::mail::{KeyItem, LicenseMail, MessageError, SendError};
 
 /// Why there is no message. None of these holds the address or a key.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +35,12 @@ pub(super) enum ComposeError {
 }
 
 impl ComposeError {
-    fn never(reason: impl Into<String>) -> Self {
+    pub(super) fn never(reason: impl Into<String>) -> Self {
         Self::Unsendable(SendError::Permanent { reason: reason.into() })
     }
 
     /// The keys are not what they should be, which a restored keys store mends.
-    fn keys(what: &str, error: KeyRingError) -> Self {
+    pub(super) fn keys(what: &str, error: KeyRingError) -> Self {
         match error {
             KeyRingError::Store(error) => Self::KeyStore(error),
             error => Self::Unsendable(SendError::Transient { reason: format!("{what} cannot be read: {error}") }),
@@ -64,6 +66,19 @@ pub(super) async fn compose(
         DirectoryError::Keys(error) => ComposeError::keys("a secret of the team", error),
     })?;
     let team = team.ok_or_else(|| ComposeError::never("the team does not exist"))?;
+    match &delivery.content {
+        MailContent::LicenseKeys => {}
+        MailContent::ExpiryReminder { expires_at } => {
+            return notices::reminder(app, delivery, &team, to, *expires_at, now)
+                .await?
+                .render(from)
+                .map_err(unsendable);
+        }
+        MailContent::WebhookDisabled { webhook_id, reason } => {
+            let mail = notices::webhook_disabled(delivery, &team, to, *webhook_id, reason, now);
+            return mail.render(from).map_err(unsendable);
+        }
+    }
     let mut items = Vec::new();
     for license in live_licenses(app, delivery).await? {
         items.push(item(app, &team, &license, now).await?);
@@ -79,10 +94,14 @@ pub(super) async fn compose(
         items,
         sent_at: now,
     };
-    Ok(mail.render(from).map_err(SendError::from)?)
+    mail.render(from).map_err(unsendable)
 }
 
-/// The buyer's address. When it cannot be read any more it never will be.
+fn unsendable(error: MessageError) -> ComposeError {
+    ComposeError::Unsendable(error.into())
+}
+
+/// The address. When it cannot be read any more it never will be.
 async fn open_address(app: &App, delivery: &Delivery) -> Result<String, ComposeError> {
     let context = delivery.to.context(delivery.team, Delivery::TO_FIELD);
     match app.keys.open(context, &delivery.to.value).await {
@@ -96,14 +115,14 @@ async fn open_address(app: &App, delivery: &Delivery) -> Result<String, ComposeE
 }
 
 /// The mail's licences that are not void, in its order.
-async fn live_licenses(app: &App, delivery: &Delivery) -> Result<Vec<License>, QueryError> {
+pub(super) async fn live_licenses(app: &App, delivery: &Delivery) -> Result<Vec<License>, QueryError> {
     let licenses = app.views.team(delivery.team).licenses_by_ids(&delivery.license_ids).await?;
     let mut licenses: HashMap<Uuid, License> = licenses.into_iter().map(|license| (license.id, license)).collect();
     let in_order = delivery.license_ids.iter().filter_map(|id| licenses.remove(id));
     Ok(in_order.filter(|license| !license.revoked()).collect())
 }
 
-async fn item(app: &App, team: &Team, license: &License, now: Timestamp) -> Result<KeyItem, ComposeError> {
+pub(super) async fn item(app: &App, team: &Team, license: &License, now: Timestamp) -> Result<KeyItem, ComposeError> {
     let context = SealContext { team: team.config.id, event_id: license.key_event, field: License::KEY_FIELD };
     let what = format!("the key of licence {}", license.id);
     let key = app.keys.open(context, &license.key).await.map_err(|error| ComposeError::keys(&what, error))?;

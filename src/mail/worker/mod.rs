@@ -8,6 +8,7 @@
 mod attempt;
 mod compose;
 mod note;
+mod notices;
 mod retry;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod compose;
 pub(crate) mod database;
 pub(crate) mod dev;
+pub(crate) mod hooks;
 pub(crate) mod localstripe;
 pub(crate) mod postgres;
 pub(crate) mod process;

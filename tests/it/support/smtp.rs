@@ -132,7 +132,7 @@ impl Drop for SmtpSink {
     }
 }
 
-fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf), Error> {
+pub(crate) fn make_certificate(folder: &Path) -> Result<(PathBuf, PathBuf), Error> {
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])

@@ -1,6 +1,8 @@
 //! Mails.
 
-use keyledger_events::event::delivery::{MailAbandoned, MailAttemptStarted, MailFailed, MailRequested, MailSent};
+use keyledger_events::event::delivery::{
+    MailAbandoned, MailAttemptStarted, MailContent, MailFailed, MailRequested, MailSent,
+};
 use keyledger_events::{Event, StreamId, StreamKind};
 
 use super::{sealed, time, uuid};
@@ -12,6 +14,7 @@ pub(super) fn samples() -> TestResult<Vec<Event>> {
             purchase: StreamId::new(StreamKind::Purchase, uuid(50)),
             customer_id: uuid(30),
             to: sealed(uuid(30))?,
+            content: MailContent::ExpiryReminder { expires_at: time("2026-03-31T10:00:00Z")? },
             license_ids: vec![uuid(2), uuid(3)],
             message_id: format!("<{}@licences.example.com>", uuid(60)),
         }

@@ -3,9 +3,9 @@
 use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::license::{
     AddressBound, AddressReleased, DeviceBound, DeviceReleased, DisputeClosed, DisputeOpened, Expiration,
-    LicenseActivated, LicenseAmended, LicenseExpired, LicenseIssued, LicenseKeyReplaced, LicenseReinstated,
-    LicenseRevoked, LicenseSuspended, LicenseUpdated, PaymentRefunded, PlaceholderAnswered, ReleaseReason, SeatLimit,
-    SubscriptionChanged, SubscriptionEnded, SubscriptionRenewed, SubscriptionTerms, Terms,
+    LicenseActivated, LicenseAmended, LicenseExpired, LicenseExpiringSoon, LicenseIssued, LicenseKeyReplaced,
+    LicenseReinstated, LicenseRevoked, LicenseSuspended, LicenseUpdated, PaymentRefunded, PlaceholderAnswered,
+    ReleaseReason, SeatLimit, SubscriptionChanged, SubscriptionEnded, SubscriptionRenewed, SubscriptionTerms, Terms,
 };
 use keyledger_events::{Event, StreamId, StreamKind};
 
@@ -91,6 +91,7 @@ fn by_time_and_admins() -> TestResult<Vec<Event>> {
             expires_at: Some(time("2026-03-31T10:00:00.123456Z")?),
         }
         .into(),
+        LicenseExpiringSoon { expires_at: time("2026-03-31T10:00:00.123456Z")? }.into(),
         LicenseExpired { due_at: time("2026-03-31T10:00:00.123456Z")? }.into(),
         LicenseSuspended { reason: Some("shared in public".to_owned()) }.into(),
         LicenseReinstated { reason: Some("a misunderstanding".to_owned()) }.into(),

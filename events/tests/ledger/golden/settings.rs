@@ -10,7 +10,7 @@ use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::event::product::{ProductRegistered, ProductRemoved, ProductUpdated};
 use keyledger_events::event::team::{
     ApiKeyCreated, ApiKeyRevoked, ApiKeyScope, BlacklistEntryAdded, BlacklistEntryRemoved, BlacklistKind,
-    ReturnedFields, TeamRegistered, TeamUpdated, VerificationSettingsUpdated,
+    RemindersUpdated, ReturnedFields, TeamContactUpdated, TeamRegistered, TeamUpdated, VerificationSettingsUpdated,
 };
 
 use super::{sealed, time, uuid};
@@ -37,6 +37,8 @@ fn verification() -> TestResult<Vec<Event>> {
         .into(),
         BlacklistEntryAdded { entry_id: uuid(23), kind: BlacklistKind::Address, value: sealed(uuid(1))? }.into(),
         BlacklistEntryRemoved { entry_id: uuid(23) }.into(),
+        TeamContactUpdated { email: Some(sealed(uuid(24))?) }.into(),
+        RemindersUpdated { days: Some(14), mail: Some(false) }.into(),
     ])
 }
 

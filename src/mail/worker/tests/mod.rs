@@ -1,6 +1,7 @@
 //! A requested mail goes out once, or it is known why it did not.
 
 mod notes;
+mod notices;
 mod smtp;
 
 use std::path::PathBuf;

@@ -1,0 +1,321 @@
+//! One hook: claim it, post it, say what came of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use keyledger_events::event::DecodeError;
+use keyledger_events::event::webhook::{HookAbandoned, HookAttemptStarted, HookDelivered, HookFailed};
+use keyledger_events::keys::KeyRingError;
+use keyledger_events::sealed::SealContext;
+use keyledger_events::{
+    AppendOutcome, AppendRequest, Event, LedgerError, NewEvent, Provenance, Sealed, StreamId, StreamKind, Timestamp,
+    WriterError, id,
+};
+use keyledger_projections::{CatchUpError, Endpoint, Hook, QueryError};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::hooks::body::{BodyError, body};
+use crate::hooks::post::{Answer, PostError, Poster};
+use crate::hooks::retry::{ATTEMPTS_MAX, later, retry_at};
+use crate::hooks::{parse_url, signature};
+
+/// Who sends hooks.
+pub(super) const ACTOR: &str = "hooks";
+/// How long a claimed hook is left alone by others: what a POST may take, and then some to say what came of it.
+const LEASE_SECONDS: i64 = 45;
+/// Times it is tried to say what came of an attempt: a hook that nobody knows to be delivered is sent again.
+const CONCLUDE_TRIES_MAX: u32 = 4;
+/// The pause between those.
+const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a hook could not be worked on. It stays pending, and this is no attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A stream is beyond this build.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The Writer does not answer.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// The views do not answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The views are behind.
+    #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
+    /// A key cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeyRingError),
+    /// What the hook says cannot be put together.
+    #[error("{0}")]
+    Body(String),
+}
+
+impl From<BodyError> for DeliverError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Ledger(error) => Self::Ledger(error),
+            BodyError::Decode(error) => Self::Decode(error),
+            BodyError::Keys(error) => Self::Keys(error),
+            other => Self::Body(other.to_string()),
+        }
+    }
+}
+
+/// A hook as it goes out, signed anew at each attempt.
+pub(in crate::hooks) struct Letter {
+    url: url::Url,
+    secrets: Vec<Zeroizing<String>>,
+    id: String,
+    body: Bytes,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// A 2xx.
+    Delivered(StatusCode),
+    /// The endpoint wants no more hooks.
+    Gone(Answer),
+    /// Another status.
+    Refused(Answer),
+    /// No status.
+    Failed(String),
+}
+
+/// Sends hooks.
+pub struct Hooker {
+    pub(super) app: App,
+    poster: Poster,
+}
+
+impl Hooker {
+    /// Sends the hooks of `app` through `poster`.
+    pub fn new(app: App, poster: Poster) -> Self {
+        Self { app, poster }
+    }
+
+    /// Makes an attempt at a hook if one is due; `known` is the hook as the view has it. Nothing is claimed before the
+    /// hook is ready, so the lease is there for the endpoint alone.
+    ///
+    /// # Errors
+    /// When something inside does not answer.
+    pub async fn deliver(&self, known: Hook) -> Result<(), DeliverError> {
+        let now = self.app.clock.now();
+        let hook = self.follow(known).await?;
+        if !hook.is_ready(now) {
+            return Ok(());
+        }
+        let Some(endpoint) = self.endpoint(&hook).await?.filter(|endpoint| endpoint.enabled) else {
+            let reason = "the webhook was disabled or removed before it could be sent".to_owned();
+            return self.abandon(&hook, reason).await;
+        };
+        if hook.attempts >= ATTEMPTS_MAX {
+            let reason = format!("given up after {ATTEMPTS_MAX} attempts, the last of which was cut off");
+            return self.abandon(&hook, reason).await;
+        }
+        let letter = self.letter(&endpoint, &hook, now).await?;
+        let Some(hook) = self.claim(hook, now).await? else { return Ok(()) };
+        let outcome = self.send(&letter).await;
+        self.conclude(&endpoint, &hook, outcome).await
+    }
+
+    /// The hook with what its own stream tells beyond what the view had seen.
+    async fn follow(&self, mut hook: Hook) -> Result<Hook, DeliverError> {
+        let stream = StreamId::new(StreamKind::Hook, hook.id);
+        for recorded in self.app.ledger.read_stream_after(hook.team, stream, hook.version).await? {
+            let event = recorded.decode()?;
+            hook = Hook::evolve(Some(hook.clone()), &recorded, &event).unwrap_or(hook);
+        }
+        Ok(hook)
+    }
+
+    /// The endpoint as its own stream tells it: it may have been changed a moment ago.
+    async fn endpoint(&self, hook: &Hook) -> Result<Option<Endpoint>, DeliverError> {
+        let mut endpoint = None;
+        let stream = StreamId::new(StreamKind::Webhook, hook.endpoint_id);
+        for recorded in self.app.ledger.read_streams(hook.team, &[stream]).await? {
+            endpoint = Endpoint::evolve(endpoint, &recorded, &recorded.decode()?);
+        }
+        Ok(endpoint)
+    }
+
+    pub(super) async fn letter(
+        &self,
+        endpoint: &Endpoint,
+        hook: &Hook,
+        now: Timestamp,
+    ) -> Result<Letter, DeliverError> {
+        let body = body(&self.app, endpoint, hook).await?;
+        letter(&self.app, endpoint, hook.id, body, now).await
+    }
+
+    /// Takes the hook for this node; `None` when another one was faster.
+    pub(super) async fn claim(&self, mut hook: Hook, now: Timestamp) -> Result<Option<Hook>, WriterError> {
+        hook.attempts += 1;
+        let started = HookAttemptStarted {
+            endpoint_id: hook.endpoint_id,
+            source: hook.source.event_id,
+            attempt: hook.attempts,
+            lease_until: later(now, LEASE_SECONDS * 1_000),
+        };
+        let outcome = self.app.writer.append(request(&hook, now, id::fresh(), started.into())).await?;
+        hook.version += 1;
+        Ok(matches!(outcome, AppendOutcome::Appended { .. }).then_some(hook))
+    }
+
+    /// Posts it. The time in the signature is this attempt's.
+    pub(super) async fn send(&self, letter: &Letter) -> Outcome {
+        match letter.post(&self.poster, self.app.clock.now()).await {
+            Ok(answer) if answer.status.is_success() => Outcome::Delivered(answer.status),
+            Ok(answer) if answer.status == StatusCode::GONE => Outcome::Gone(answer),
+            Ok(answer) => Outcome::Refused(answer),
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    async fn conclude(&self, endpoint: &Endpoint, hook: &Hook, outcome: Outcome) -> Result<(), DeliverError> {
+        let (now, event_id) = (self.app.clock.now(), id::fresh());
+        let (reason, answer, gone) = match outcome {
+            Outcome::Delivered(status) => {
+                let (endpoint_id, attempts) = (hook.endpoint_id, hook.attempts);
+                let delivered = HookDelivered { endpoint_id, status: status.as_u16(), attempts };
+                return self.say(hook, now, event_id, delivered.into()).await;
+            }
+            Outcome::Gone(answer) => ("answered 410 Gone".to_owned(), Some(answer), true),
+            Outcome::Refused(answer) => (refusal(answer.status), Some(answer), false),
+            Outcome::Failed(reason) => (reason, None, false),
+        };
+        let status = answer.as_ref().map(|answer| answer.status.as_u16());
+        let response = match &answer {
+            Some(answer) => self.seal(hook, event_id, &answer.excerpt).await?,
+            None => None,
+        };
+        let (endpoint_id, attempts) = (hook.endpoint_id, hook.attempts);
+        let event: Event = match retry_at(hook, now).filter(|_| !gone) {
+            Some(retry_at) => HookFailed { endpoint_id, reason, status, response, attempts, retry_at }.into(),
+            None => {
+                let reason = if gone { reason } else { format!("given up after {attempts} attempts: {reason}") };
+                HookAbandoned { endpoint_id, reason, status, response, attempts }.into()
+            }
+        };
+        self.say(hook, now, event_id, event).await?;
+        if gone {
+            let reason = "it answered 410 Gone, which asks for no more hooks".to_owned();
+            return self.disable(endpoint.clone(), reason).await;
+        }
+        self.disable_if_dead(hook).await
+    }
+
+    /// Foreign text is sealed, under the team's key: nobody knows what is in it.
+    async fn seal(&self, hook: &Hook, event_id: Uuid, excerpt: &[u8]) -> Result<Option<Sealed>, DeliverError> {
+        if excerpt.is_empty() {
+            return Ok(None);
+        }
+        let key = self.app.keys.team_key(hook.team).await?;
+        let context = SealContext { team: hook.team, event_id, field: Hook::RESPONSE_FIELD };
+        Ok(Some(key.seal(context, String::from_utf8_lossy(excerpt).as_bytes())))
+    }
+
+    async fn abandon(&self, hook: &Hook, reason: String) -> Result<(), DeliverError> {
+        let (endpoint_id, attempts) = (hook.endpoint_id, hook.attempts);
+        let abandoned = HookAbandoned { endpoint_id, reason, status: None, response: None, attempts };
+        self.say(hook, self.app.clock.now(), id::fresh(), abandoned.into()).await
+    }
+
+    /// Records what came of an attempt, and insists: a hook that is out should not go out again.
+    async fn say(&self, hook: &Hook, now: Timestamp, event_id: Uuid, event: Event) -> Result<(), DeliverError> {
+        let request = request(hook, now, event_id, event.clone());
+        let mut tries = 1;
+        loop {
+            match self.app.writer.append(request.clone()).await {
+                // Already there: an earlier try got through and its answer got lost.
+                Ok(AppendOutcome::Appended { .. } | AppendOutcome::AlreadyApplied { .. }) => {
+                    tell(hook, &event);
+                    return Ok(());
+                }
+                Ok(AppendOutcome::Conflict { .. }) => {
+                    tracing::debug!(team = %hook.team, hook = %hook.id, "another node was faster");
+                    return Ok(());
+                }
+                Err(error) if tries == CONCLUDE_TRIES_MAX => return Err(error.into()),
+                Err(_) => {
+                    tries += 1;
+                    tokio::time::sleep(CONCLUDE_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// A hook with the endpoint's address and secrets opened.
+pub(in crate::hooks) async fn letter(
+    app: &App,
+    endpoint: &Endpoint,
+    id: Uuid,
+    body: Bytes,
+    now: Timestamp,
+) -> Result<Letter, DeliverError> {
+    let context = endpoint.url.context(endpoint.team, Endpoint::URL_FIELD);
+    let url = Zeroizing::new(app.keys.open(context, &endpoint.url.value).await?);
+    let url = parse_url(&String::from_utf8_lossy(&url)).map_err(|error| DeliverError::Body(error.to_string()))?;
+    let mut secrets = Vec::new();
+    for secret in endpoint.secrets_in_force(now) {
+        let context = secret.value.context(endpoint.team, Endpoint::SECRET_FIELD);
+        let bytes = app.keys.open(context, &secret.value.value).await?;
+        secrets.push(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    Ok(Letter { url, secrets, id: id.to_string(), body })
+}
+
+impl Letter {
+    /// Posts it, signed with the time of this attempt.
+    pub(in crate::hooks) async fn post(&self, poster: &Poster, now: Timestamp) -> Result<Answer, PostError> {
+        let secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.as_str()).collect();
+        let signature = signature::header(&secrets, &self.id, now.as_second(), &self.body).unwrap_or_default();
+        let headers = [
+            ("webhook-id", self.id.clone()),
+            ("webhook-timestamp", now.as_second().to_string()),
+            ("webhook-signature", signature),
+        ];
+        poster.post(&self.url, &headers, self.body.clone()).await
+    }
+}
+
+/// What a bad status means.
+fn refusal(status: StatusCode) -> String {
+    let hint = if status.is_redirection() { "; redirects are not followed" } else { "" };
+    format!("answered {status}{hint}")
+}
+
+/// An append to the hook's stream, because of the event that it tells of.
+fn request(hook: &Hook, now: Timestamp, event_id: Uuid, event: Event) -> AppendRequest {
+    let stream = StreamId::new(StreamKind::Hook, hook.id);
+    let provenance = Provenance::caused_by(ACTOR, hook.source.event_id);
+    let event = NewEvent { stream, event_id, occurred_at: now, event };
+    AppendRequest::new(hook.team, provenance).expect(stream, hook.version).event(event)
+}
+
+fn tell(hook: &Hook, event: &Event) {
+    let Hook { team, id, endpoint_id, .. } = hook;
+    let result = match event {
+        Event::HookDelivered(_) => "delivered",
+        Event::HookFailed(failed) => {
+            let (reason, retry_at) = (&failed.reason, failed.retry_at);
+            tracing::debug!(%team, hook = %id, webhook = %endpoint_id, reason, %retry_at, "a hook did not get through and is tried again");
+            "failed"
+        }
+        Event::HookAbandoned(abandoned) => {
+            tracing::warn!(%team, hook = %id, webhook = %endpoint_id, reason = abandoned.reason, "a hook was given up");
+            "abandoned"
+        }
+        _ => return,
+    };
+    metrics::counter!("keyledger_hooks_total", "result" => result).increment(1);
+}
