@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
-use crate::http::{AuditLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::hooks::{Poster, limits};
+use crate::http::{AuditLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
 use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;

@@ -47,8 +47,20 @@ pub const TIMELINE: &str = TimelineProjection::NAME;
 pub const WEBHOOKS: &str = WebhooksProjection::NAME;
 
 /// The names of all views.
-pub const ALL: [&str; 12] =
-    [TEAMS, PRODUCTS, CUSTOMERS, LICENSES, LICENSE_KEYS, PLACEHOLDERS, EXPIRATIONS, INBOX, DELIVERIES, SEATS, TIMELINE, WEBHOOKS];
+pub const ALL: [&str; 12] = [
+    TEAMS,
+    PRODUCTS,
+    CUSTOMERS,
+    LICENSES,
+    LICENSE_KEYS,
+    PLACEHOLDERS,
+    EXPIRATIONS,
+    INBOX,
+    DELIVERIES,
+    SEATS,
+    TIMELINE,
+    WEBHOOKS,
+];
 
 /// All views of this release.
 pub fn projections() -> Vec<Arc<dyn Projection>> {

@@ -38,8 +38,8 @@ pub use unsigned::UnsignedLimit;
 
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
-use crate::proofs::LogKey;
 use crate::hooks::limits::LimitNotices;
+use crate::proofs::LogKey;
 use crate::verification::{ServerKey, TeamSigners, Verifier};
 
 /// What every handler can use.

@@ -77,8 +77,9 @@ async fn the_last_events_are_shown(backend: Backend) -> TestResult {
 async fn new_events_are_followed(backend: Backend) -> TestResult {
     let app = TestApp::with_polymart(backend).await?;
     let before = app.events().await?.len();
-    let mut command =
-        app.server.command(&["events", "tail", "--follow", "--limit", "2", "--team", &app.team, "--json"]);
+    let args = ["events", "tail", "--follow", "--limit", "2", "--team", &app.team, "--json"];
+    let mut command = tokio::process::Command::from(app.server.command(&args));
+    command.stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
     let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
     let mut next = async || -> Result<Value, Error> {

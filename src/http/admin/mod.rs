@@ -1,9 +1,9 @@
 //! What admins do, with an API key of the scope `admin`: looking after views, deliveries, secrets, keys and hooks.
 
+pub(super) mod deliveries;
 pub(super) mod inbox;
 pub(super) mod projections;
 pub(super) mod reconcile;
-pub(super) mod deliveries;
 pub(super) mod settings;
 pub(super) mod webhooks;
 

@@ -235,13 +235,6 @@ impl Keyledger {
         })
     }
 
-    /// A command beside the server, for a test that watches it at work.
-    pub(crate) fn command(&self, args: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::from(self.home.command());
-        command.args(args).stdin(Stdio::null());
-        command
-    }
-
     /// Runs a command beside the server, whatever comes of it.
     pub(crate) async fn cli_output(&self, args: &[&str], stdin: Option<&str>) -> Result<Output, Error> {
         let mut command = tokio::process::Command::from(self.home.command());
