@@ -15,7 +15,7 @@ use super::{audit, client, dev};
 pub(super) use page::page;
 pub(super) use schema::*;
 
-use super::audit::described::{Format, OutcomeWord, Settings};
+use super::audit::described::{OutcomeWord, ReportFormat, SettingsMeant};
 
 /// The whole description.
 #[derive(OpenApi)]
@@ -62,7 +62,7 @@ use super::audit::described::{Format, OutcomeWord, Settings};
         audit::reports::against_licenses,
     ),
     components(schemas(
-        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, Format, OutcomeWord, Settings
+        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, ReportFormat, OutcomeWord, SettingsMeant
     )),
     modifiers(&Bearer),
     tags(
