@@ -202,8 +202,8 @@ async fn a_licence_is_shown_as_of_any_moment_and_compared(backend: Backend) -> T
     let compare = |from: i64, to: i64| format!("/licenses/{license}/diff?from={from}&to={to}");
     let diff = auditor.data(&compare(story.issued_at, story.renewed_at)).await?;
     let changed = |diff: &Value, field: &str| {
-        let changes = diff["changes"].as_array().into_iter().flatten();
-        changes.filter(|change| change["field"] == field).cloned().next()
+        let mut changes = diff["changes"].as_array().into_iter().flatten();
+        changes.find(|change| change["field"] == field).cloned()
     };
     let paid = changed(&diff, "paidUntil").ok_or_else(|| format!("the renewal changed nothing: {diff}"))?;
     assert_eq!((unix(&paid["from"])?, unix(&paid["to"])?), (begun + MONTH, begun + 2 * MONTH));

@@ -52,7 +52,7 @@ async fn events_are_filtered(backend: Backend) -> TestResult {
     }
     let from = middle["position"].to_string();
     assert_eq!(listed(&app, &["list", "--from", &from]).await?, all[all.len() / 2..]);
-    assert_eq!(listed(&app, &["list", "--from", &from, "--to", &from]).await?, [middle.clone()]);
+    assert_eq!(listed(&app, &["list", "--from", &from, "--to", &from]).await?, std::slice::from_ref(middle));
     Ok(())
 }
 

@@ -19,6 +19,10 @@ async fn schemathesis_finds_no_answer_that_the_description_does_not_have() -> Te
     let described = std::fs::read_to_string(in_project("docs/openapi.json"))?;
     let ours = described.replace("{teamId}", &app.team);
     let mut document: serde_json::Value = serde_json::from_str(&ours)?;
+    // A stream has no end to wait for; it has stories of its own.
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.retain(|path, _| !path.ends_with("/events/stream"));
+    }
     for operation in document["paths"].as_object_mut().into_iter().flatten().flat_map(|(_, path)| path.as_object_mut())
     {
         for parameters in operation.values_mut().filter_map(|one| one["parameters"].as_array_mut()) {

@@ -25,6 +25,7 @@ const LICENSES_PER_READ: usize = 64;
 /// What happened in a month to licences for a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LicenseReportRow)]
 pub struct Row {
     /// The month, as 2026-01.
     #[schema(value_type = String)]
@@ -40,6 +41,7 @@ pub struct Row {
 
 /// What happened in a month, every licence counted once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LicenseReportTotal)]
 pub struct Total {
     /// The month, as 2026-01.
     #[schema(value_type = String)]

@@ -47,7 +47,7 @@ impl FromStr for Month {
         };
         let (year, month) = (number(year, 4)?, number(month, 2)?);
         let known = (1..=YEAR_MAX).contains(&year) && (1..=12).contains(&month);
-        known.then_some(Self(year * 12 + month - 1)).ok_or_else(bad)
+        known.then(|| Self(year * 12 + month - 1)).ok_or_else(bad)
     }
 }
 
@@ -108,8 +108,19 @@ mod tests {
         let months = Months { first: "2026-11".parse()?, last: "2027-02".parse()? };
         assert_eq!((months.count(), Months::one(december).count()), (4, 1));
         assert_eq!((months.begin(), months.end()), ("2026-11-01T00:00:00Z".parse()?, "2027-03-01T00:00:00Z".parse()?));
-        for bad in ["", "2026", "2026-00", "2026-13", "2026-1", "26-01", "2026-01-01", "0000-01", "9999-12", "+026-01"]
-        {
+        for bad in [
+            "",
+            "2026",
+            "2026-00",
+            "0000-00",
+            "2026-13",
+            "2026-1",
+            "26-01",
+            "2026-01-01",
+            "0000-01",
+            "9999-12",
+            "+026-01",
+        ] {
             assert_eq!(bad.parse::<Month>(), Err(ParseMonthError(bad.to_owned())));
         }
         Ok(())

@@ -45,6 +45,7 @@ impl Period {
 /// A provider event and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PurchaseReportRow)]
 pub struct Row {
     /// Our id of it.
     pub id: Uuid,

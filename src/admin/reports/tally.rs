@@ -23,6 +23,7 @@ pub(super) const COUNTED: [&str; 6] = [
 /// How often what happened to licences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LicenseReportCounts)]
 pub struct Counts {
     /// Licences that were issued.
     pub issued: u64,

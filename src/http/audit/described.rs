@@ -47,7 +47,7 @@ queries! {
         #[param(required = false)]
         r#type: Option<String>,
         /// Of this stream: license-0197c5a2-…
-        #[param(required = false, pattern = "^(team|product|integration|customer|inbox|purchase|payment|license|delivery)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+        #[param(required = false)]
         stream: Option<String>,
         /// Of this licence's own stream.
         #[param(required = false)]
@@ -90,7 +90,7 @@ queries! {
         day: Option<String>,
         /// The team's settings, products and connections: true.
         #[param(required = false)]
-        settings: Option<Settings>,
+        settings: Option<SettingsMeant>,
         /// Behind this position: `nextAfter` of the page before.
         #[param(required = false, minimum = 0)]
         after: Option<i64>,
@@ -114,22 +114,22 @@ queries! {
     /// Which months: `month`, or `from` and `until`; this month unless something else is asked for.
     LicenseReportParams {
         /// One month, by the time when things happened (UTC).
-        #[param(required = false, pattern = "^[0-9]{4}-[0-9]{2}$")]
+        #[param(required = false, pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$")]
         month: Option<String>,
         /// The first month.
-        #[param(required = false, pattern = "^[0-9]{4}-[0-9]{2}$")]
+        #[param(required = false, pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$")]
         from: Option<String>,
         /// The last month, 11 after the first at most.
-        #[param(required = false, pattern = "^[0-9]{4}-[0-9]{2}$")]
+        #[param(required = false, pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$")]
         until: Option<String>,
         /// json or csv.
         #[param(required = false)]
-        format: Option<Format>,
+        format: Option<ReportFormat>,
     },
     /// Which provider events.
     PurchaseReportParams {
         /// Those recorded in this month (UTC).
-        #[param(required = false, pattern = "^[0-9]{4}-[0-9]{2}$")]
+        #[param(required = false, pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$")]
         month: Option<String>,
         /// Those recorded at this time or later.
         #[param(required = false, format = DateTime)]
@@ -148,7 +148,7 @@ queries! {
         limit: Option<u32>,
         /// json or csv.
         #[param(required = false)]
-        format: Option<Format>,
+        format: Option<ReportFormat>,
     },
 }
 
@@ -156,7 +156,7 @@ queries! {
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only described")]
-pub(in crate::http) enum Format {
+pub(in crate::http) enum ReportFormat {
     Json,
     Csv,
 }
@@ -176,7 +176,7 @@ pub(in crate::http) enum OutcomeWord {
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only described")]
-pub(in crate::http) enum Settings {
+pub(in crate::http) enum SettingsMeant {
     True,
 }
 

@@ -15,7 +15,7 @@ use super::{admin, audit, checkpoint, client, dev};
 pub(super) use page::page;
 pub(super) use schema::*;
 
-use super::audit::described::{Format, OutcomeWord, Settings};
+use super::audit::described::{OutcomeWord, ReportFormat, SettingsMeant};
 
 /// The whole description.
 #[derive(OpenApi)]
@@ -96,8 +96,8 @@ use super::audit::described::{Format, OutcomeWord, Settings};
         admin::deliveries::test,
     ),
     components(schemas(
-        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, HookStates, ExportFormat, Format,
-        OutcomeWord, Settings
+        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, HookStates, ExportFormat,
+        ReportFormat, OutcomeWord, SettingsMeant
     )),
     modifiers(&Bearer),
     tags(
