@@ -30,7 +30,12 @@ pub(super) enum TeamCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "change", required = true, multiple = true, args = ["name", "mail_message", "renewal_grace_seconds", "owner_email", "reminder_days", "reminder_mail"])]
+#[group(
+    id = "change",
+    required = true,
+    multiple = true,
+    args = ["name", "mail_message", "renewal_grace_seconds", "owner_email", "reminder_days", "reminder_mail"]
+)]
 pub(super) struct UpdateArgs {
     #[command(flatten)]
     team: TeamArg,

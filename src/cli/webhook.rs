@@ -1,28 +1,29 @@
 //! `keyledger webhook …`
 
+mod args;
 mod show;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
-use keyledger_events::{TeamId, Timestamp};
+use clap::Subcommand;
+use keyledger_events::TeamId;
 use keyledger_projections::{Hook, HookState, Page};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::args::{LimitArg, TeamArg};
+use super::args::TeamArg;
 use super::global::{Global, Reads};
 use super::list::List;
 use super::output::{Output, note};
 use super::secret::SecretSource;
-use super::serve::HookArgs;
-use crate::admin::webhooks::{self, NewWebhook, OVERLAP_HOURS, WebhookChange};
+use crate::admin::webhooks::{self, NewWebhook, WebhookChange};
 use crate::admin::{ACTOR_CLI, AdminError};
 use crate::app::App;
 use crate::hooks::worker::Hooker;
+use args::{AnyTeam, CreateArgs, DeliveriesArgs, OneArgs, RedeliverArgs, RotateArgs, TestArgs, UpdateArgs};
 
 /// Deliveries read at once.
 const PAGE: u32 = 1_000;
@@ -58,133 +59,6 @@ pub(super) enum WebhookCommand {
     Redeliver(RedeliverArgs),
     /// Send an endpoint a hook of the type webhook.test, now, and say what it answered.
     Test(TestArgs),
-}
-
-/// One endpoint.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The webhook's id.
-    id: Uuid,
-    #[command(flatten)]
-    team: AnyTeam,
-}
-
-/// The team, if there is more than one.
-#[derive(Debug, Args)]
-pub(super) struct AnyTeam {
-    /// The id of its team. Not needed where the id is known to one team alone.
-    #[arg(long, value_name = "ID")]
-    team: Option<TeamId>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CreateArgs {
-    #[command(flatten)]
-    team: TeamArg,
-    /// Where hooks are posted: https://… (http:// only into networks that the server's KEYLEDGER_HOOKS_ALLOW_PRIVATE
-    /// names). It may come from @FILE or, with -, from standard input.
-    #[arg(long, value_name = "URL")]
-    url: SecretSource,
-    /// What it is for, in a few words.
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// The types it wants, with commas between them: license.issued,license.*,limit.reached [default: all].
-    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
-    types: Vec<String>,
-    /// Show the licence keys in hooks.
-    #[arg(long)]
-    include_keys: bool,
-    /// The secret to sign with, whsec_…, as @FILE or -; a new one unless it is given.
-    #[arg(long, value_name = "SECRET")]
-    secret: Option<SecretSource>,
-}
-
-#[derive(Debug, Args)]
-#[group(id = "change", required = true, multiple = true, args = ["url", "description", "types", "include_keys"])]
-pub(super) struct UpdateArgs {
-    #[command(flatten)]
-    one: OneArgs,
-    /// Where hooks are posted.
-    #[arg(long, value_name = "URL")]
-    url: Option<SecretSource>,
-    /// What it is for; an empty text removes it.
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// The types it wants, all of them, with commas between them; `*` for every one.
-    #[arg(long, value_name = "TYPES", value_delimiter = ',')]
-    types: Option<Vec<String>>,
-    /// Whether hooks show the licence keys.
-    #[arg(long, value_name = "true|false")]
-    include_keys: Option<bool>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RotateArgs {
-    #[command(flatten)]
-    one: OneArgs,
-    /// The new secret, whsec_…, as @FILE or -; a new one is made unless it is given.
-    #[arg(long, value_name = "SECRET")]
-    secret: Option<SecretSource>,
-    /// How long the old secret signs beside the new one; 0 ends it now.
-    #[arg(long, value_name = "HOURS", default_value_t = OVERLAP_HOURS)]
-    overlap_hours: u32,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DeliveriesArgs {
-    #[command(flatten)]
-    one: OneArgs,
-    /// Only those that are so. May be repeated.
-    #[arg(long)]
-    state: Vec<StateArg>,
-    #[command(flatten)]
-    limit: LimitArg,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RedeliverArgs {
-    /// The id of one delivery.
-    #[arg(required_unless_present = "webhook", conflicts_with_all = ["webhook", "since"])]
-    id: Option<Uuid>,
-    /// Everything that did not get through to this webhook …
-    #[arg(long, value_name = "ID", requires = "since")]
-    webhook: Option<Uuid>,
-    /// … of what happened, or was asked for, from this time on.
-    #[arg(long, value_name = "TIME", requires = "webhook")]
-    since: Option<Timestamp>,
-    #[command(flatten)]
-    team: AnyTeam,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct TestArgs {
-    #[command(flatten)]
-    one: OneArgs,
-    #[command(flatten)]
-    hooks: HookArgs,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum StateArg {
-    /// Not tried, or being tried.
-    Pending,
-    /// The endpoint took it.
-    Delivered,
-    /// Tried in vain; it is tried again.
-    Failed,
-    /// Given up.
-    Abandoned,
-}
-
-impl From<StateArg> for HookState {
-    fn from(state: StateArg) -> Self {
-        match state {
-            StateArg::Pending => Self::Pending,
-            StateArg::Delivered => Self::Delivered,
-            StateArg::Failed => Self::Failed,
-            StateArg::Abandoned => Self::Abandoned,
-        }
-    }
 }
 
 /// An endpoint and its team.

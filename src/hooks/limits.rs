@@ -17,9 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::body;
+use super::letter::letter;
 use super::post::Poster;
-use super::worker::{DeliverError, letter};
+use super::{DeliverError, body};
 use crate::app::App;
 use crate::stop::Stopping;
 

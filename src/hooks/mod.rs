@@ -6,6 +6,8 @@
 //! [`Poster`] posts, and to nobody but whom it may.
 
 mod body;
+mod error;
+mod letter;
 pub mod limits;
 mod network;
 mod post;
@@ -14,6 +16,7 @@ mod signature;
 mod target;
 pub mod worker;
 
+pub use error::DeliverError;
 pub use network::{AllowPrivate, AllowPrivateError};
 pub use post::{Poster, PosterError};
 pub use signature::{generate_secret, is_secret};

@@ -1,8 +1,8 @@
 //! The mail that a purchase sends, and a few notices: their text, and the two ways they can go out.
 //!
-//! [`MailUrl`] says where mail goes, [`LicenseMail`] or [`NoticeMail`] becomes a MIME message, [`Transport`] hands that message
-//! to a mail server or a folder. Nothing but [`worker`] knows the ledger. No error of this module holds the buyer's
-//! address, a licence key or a password, so each may be logged and recorded as it is.
+//! [`MailUrl`] says where mail goes, [`LicenseMail`] or [`NoticeMail`] becomes a MIME message, [`Transport`] hands that
+//! message to a mail server or a folder. Nothing but [`worker`] knows the ledger. No error of this module holds the
+//! buyer's address, a licence key or a password, so each may be logged and recorded as it is.
 
 mod message;
 mod transport;

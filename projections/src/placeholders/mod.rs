@@ -20,7 +20,7 @@ pub struct PlaceholdersFold;
 
 impl Fold for PlaceholdersFold {
     const NAME: &'static str = "placeholders";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),

@@ -15,7 +15,8 @@ const NAME: &str = WebhooksProjection::NAME;
 /// Which endpoints have a hook to send, found by jumping from one to the next in the index of work: however many hooks
 /// one of them has waiting, the others are seen. No hook waiting is one look into an empty index.
 const WAITING: &str = "WITH RECURSIVE waiting(endpoint) AS ( \
-    SELECT (SELECT endpoint FROM {table} WHERE ready_at IS NOT NULL ORDER BY endpoint, ready_at LIMIT 1) \
+    SELECT (SELECT endpoint FROM {table} WHERE ready_at IS NOT NULL AND endpoint > $1 \
+            ORDER BY endpoint, ready_at LIMIT 1) \
     UNION ALL \
     SELECT (SELECT further.endpoint FROM {table} AS further \
             WHERE further.ready_at IS NOT NULL AND further.endpoint > waiting.endpoint \
@@ -24,7 +25,7 @@ const WAITING: &str = "WITH RECURSIVE waiting(endpoint) AS ( \
 ) SELECT endpoint FROM waiting WHERE endpoint IS NOT NULL AND ( \
     SELECT first.ready_at FROM {table} AS first \
     WHERE first.endpoint = waiting.endpoint AND first.ready_at IS NOT NULL ORDER BY first.ready_at LIMIT 1 \
-) <= $1 LIMIT $2";
+) <= $2 LIMIT $3";
 
 fn document(row: &Row) -> Result<Document, QueryError> {
     Document::of(row).map_err(|message| QueryError::Corrupt { view: NAME, message })
@@ -92,12 +93,13 @@ impl TeamViews<'_> {
 }
 
 impl ViewStore {
-    /// The endpoints of all teams to which a hook may be sent at `now`.
+    /// The endpoints of all teams to which a hook may be sent at `now`, in order of their ids, those behind `after` (nil
+    /// for all of them).
     ///
     /// # Errors
     /// When the view cannot be read.
-    pub async fn endpoints_waiting(&self, now: Timestamp, limit: u32) -> Result<Vec<Uuid>, QueryError> {
-        let rows = self.query(NAME, WAITING, vec![now.into(), i64::from(limit).into()]).await?;
+    pub async fn endpoints_waiting(&self, now: Timestamp, after: Uuid, limit: u32) -> Result<Vec<Uuid>, QueryError> {
+        let rows = self.query(NAME, WAITING, vec![after.into(), now.into(), i64::from(limit).into()]).await?;
         rows.iter().map(|row| Ok(row.uuid(0)?)).collect()
     }
 

@@ -2,25 +2,21 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::StatusCode;
-use keyledger_events::event::DecodeError;
 use keyledger_events::event::webhook::{HookAbandoned, HookAttemptStarted, HookDelivered, HookFailed};
-use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{
-    AppendOutcome, AppendRequest, Event, LedgerError, NewEvent, Provenance, Sealed, StreamId, StreamKind, Timestamp,
-    WriterError, id,
+    AppendOutcome, AppendRequest, Event, NewEvent, Provenance, Sealed, StreamId, StreamKind, Timestamp, WriterError, id,
 };
-use keyledger_projections::{CatchUpError, Endpoint, Hook, QueryError};
+use keyledger_projections::{Endpoint, Hook};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::hooks::body::{BodyError, body};
-use crate::hooks::post::{Answer, PostError, Poster};
+use crate::hooks::DeliverError;
+use crate::hooks::body::body;
+use crate::hooks::letter::{Letter, letter};
+use crate::hooks::post::{Answer, Poster};
 use crate::hooks::retry::{ATTEMPTS_MAX, later, retry_at};
-use crate::hooks::{parse_url, signature};
 
 /// Who sends hooks.
 pub(super) const ACTOR: &str = "hooks";
@@ -30,51 +26,6 @@ const LEASE_SECONDS: i64 = 45;
 const CONCLUDE_TRIES_MAX: u32 = 4;
 /// The pause between those.
 const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
-
-/// Why a hook could not be worked on. It stays pending, and this is no attempt.
-#[derive(Debug, thiserror::Error)]
-pub enum DeliverError {
-    /// The ledger does not answer.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A stream is beyond this build.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The Writer does not answer.
-    #[error(transparent)]
-    Writer(#[from] WriterError),
-    /// The views do not answer.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// The views are behind.
-    #[error(transparent)]
-    CatchUp(#[from] CatchUpError),
-    /// A key cannot be had.
-    #[error(transparent)]
-    Keys(#[from] KeyRingError),
-    /// What the hook says cannot be put together.
-    #[error("{0}")]
-    Body(String),
-}
-
-impl From<BodyError> for DeliverError {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::Ledger(error) => Self::Ledger(error),
-            BodyError::Decode(error) => Self::Decode(error),
-            BodyError::Keys(error) => Self::Keys(error),
-            other => Self::Body(other.to_string()),
-        }
-    }
-}
-
-/// A hook as it goes out, signed anew at each attempt.
-pub(in crate::hooks) struct Letter {
-    url: url::Url,
-    secrets: Vec<Zeroizing<String>>,
-    id: String,
-    body: Bytes,
-}
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -251,40 +202,6 @@ impl Hooker {
                 }
             }
         }
-    }
-}
-
-/// A hook with the endpoint's address and secrets opened.
-pub(in crate::hooks) async fn letter(
-    app: &App,
-    endpoint: &Endpoint,
-    id: Uuid,
-    body: Bytes,
-    now: Timestamp,
-) -> Result<Letter, DeliverError> {
-    let context = endpoint.url.context(endpoint.team, Endpoint::URL_FIELD);
-    let url = Zeroizing::new(app.keys.open(context, &endpoint.url.value).await?);
-    let url = parse_url(&String::from_utf8_lossy(&url)).map_err(|error| DeliverError::Body(error.to_string()))?;
-    let mut secrets = Vec::new();
-    for secret in endpoint.secrets_in_force(now) {
-        let context = secret.value.context(endpoint.team, Endpoint::SECRET_FIELD);
-        let bytes = app.keys.open(context, &secret.value.value).await?;
-        secrets.push(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    Ok(Letter { url, secrets, id: id.to_string(), body })
-}
-
-impl Letter {
-    /// Posts it, signed with the time of this attempt.
-    pub(in crate::hooks) async fn post(&self, poster: &Poster, now: Timestamp) -> Result<Answer, PostError> {
-        let secrets: Vec<&str> = self.secrets.iter().map(|secret| secret.as_str()).collect();
-        let signature = signature::header(&secrets, &self.id, now.as_second(), &self.body).unwrap_or_default();
-        let headers = [
-            ("webhook-id", self.id.clone()),
-            ("webhook-timestamp", now.as_second().to_string()),
-            ("webhook-signature", signature),
-        ];
-        poster.post(&self.url, &headers, self.body.clone()).await
     }
 }
 

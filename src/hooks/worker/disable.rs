@@ -9,8 +9,9 @@ use keyledger_events::{
 use keyledger_projections::{Delivery, Endpoint, Hook, TeamConfig, view};
 use uuid::Uuid;
 
-use super::attempt::{ACTOR, DeliverError, Hooker};
+use super::attempt::{ACTOR, Hooker};
 use crate::app::CATCH_UP_MAX;
+use crate::hooks::DeliverError;
 use crate::hooks::retry::{FAILING_SECONDS_MAX, is_dead};
 use crate::opened;
 

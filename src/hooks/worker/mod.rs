@@ -21,8 +21,7 @@ use super::post::{POST_MAX, Poster};
 use crate::app::App;
 use crate::stop::Stopping;
 
-pub(super) use attempt::letter;
-pub use attempt::{DeliverError, Hooker};
+pub use attempt::Hooker;
 
 /// Hooks under way at the same time.
 const CONCURRENT_MAX: u32 = 256;
@@ -61,6 +60,8 @@ struct Post {
     /// By endpoint, then by hook.
     in_hand: HashMap<Uuid, HashMap<Uuid, AbortHandle>>,
     tasks: JoinSet<()>,
+    /// Where the next look begins: after a full page behind its last endpoint, so that every one has its turn.
+    after: Uuid,
     failing: bool,
 }
 
@@ -71,6 +72,7 @@ impl Post {
             places: Arc::new(Semaphore::new(CONCURRENT_MAX as usize)),
             in_hand: HashMap::new(),
             tasks: JoinSet::new(),
+            after: Uuid::nil(),
             failing: false,
         }
     }
@@ -87,7 +89,10 @@ impl Post {
         self.let_go();
         let app = self.hooker.app.clone();
         let now = app.clock.now();
-        for endpoint_id in app.views.endpoints_waiting(now, ENDPOINTS_PAGE).await? {
+        let waiting = app.views.endpoints_waiting(now, self.after, ENDPOINTS_PAGE).await?;
+        let is_full = u32::try_from(waiting.len()).is_ok_and(|count| count >= ENDPOINTS_PAGE);
+        self.after = waiting.last().copied().filter(|_| is_full).unwrap_or_default();
+        for endpoint_id in waiting {
             let busy = self.in_hand.get(&endpoint_id).map_or(0, HashMap::len);
             if busy >= PER_ENDPOINT_MAX {
                 continue;

@@ -19,7 +19,7 @@ use crate::http::read;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewWebhookBody {
-    /// https://…; http://… only into networks that the server's operator allows.
+    /// An https address; plain http only into networks that the server's operator allows.
     #[schema(max_length = 2048)]
     url: String,
     #[serde(default)]

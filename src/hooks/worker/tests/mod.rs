@@ -63,7 +63,7 @@ async fn round(hooker: &Hooker) -> TestResult {
     hooker.app.catch_up_patiently().await?;
     let now = hooker.app.clock.now();
     let mut pending = Vec::new();
-    for endpoint in hooker.app.views.endpoints_waiting(now, 100).await? {
+    for endpoint in hooker.app.views.endpoints_waiting(now, Uuid::nil(), 100).await? {
         pending.extend(hooker.app.views.pending_hooks(endpoint, now, 100).await?);
     }
     for done in join_all(pending.into_iter().map(|hook| hooker.deliver(hook))).await {
@@ -181,7 +181,7 @@ async fn a_team_without_endpoints_leaves_nothing_anywhere(home: Home) -> TestRes
     assert!(events.iter().all(|event| event.stream.kind != StreamKind::Hook));
     let built = home.app.runner.status().borrow().clone();
     assert!(built.head >= head, "{built:?}");
-    assert!(home.app.views.endpoints_waiting(noon_and(10 * DAY), 10).await?.is_empty());
+    assert!(home.app.views.endpoints_waiting(noon_and(10 * DAY), Uuid::nil(), 10).await?.is_empty());
     home.app.catch_up(&[view::WEBHOOKS]).await?;
     Ok(())
 }
