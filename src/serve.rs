@@ -14,8 +14,8 @@ use crate::mail::{MailUrl, Transport};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
 use crate::stop::{Stop, Stopping, stop};
-use crate::verification::{ServerKey, TeamSigners, Verifier};
-use crate::{mail, scheduler};
+use crate::verification::{ServerKeys, TeamSigners, Verifier};
+use crate::{forgetting, mail, rotations, scheduler};
 
 /// How often quiet addresses are forgotten and metrics are folded.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -56,16 +56,20 @@ impl Server {
         let unsigned = Arc::new(UnsignedLimit::per_minute(options.unsigned_limit_per_minute));
         let (address_limit, license_limit) = (options.verify_limit_per_minute, options.license_limit_per_minute);
         let verify_limits = Arc::new(VerifyLimits::per_minute(address_limit, license_limit));
+        let server_keys = ServerKeys::open(&app.keys, app.clock.now()).await?;
+        let mail_folder = transport.folder().cloned();
+        let forgetting = forgetting::Follower::begin(app.clone(), mail_folder.clone()).await?;
         let front = Front {
             app: app.clone(),
             verifier: Verifier::new(app.clone()),
-            server_key: ServerKey::open(&app.keys).await?,
+            server_keys: server_keys.clone(),
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
             statistics: StatisticsCache::default(),
             verify_limits: verify_limits.clone(),
             unsigned: unsigned.clone(),
             trusted_proxies: options.trusted_proxies.clone().into(),
+            mail_folder: mail_folder.clone(),
             metrics: prometheus()?,
         };
         let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, stopping.clone()));
@@ -77,6 +81,8 @@ impl Server {
             tokio::spawn(schedule(app.clone(), stopping.clone())),
             tokio::spawn(mail::worker::run(app.clone(), transport, mail_url.from, stopping.clone())),
             tokio::spawn(noting),
+            tokio::spawn(forgetting.run(stopping.clone())),
+            tokio::spawn(rotations::follow(app.clone(), server_keys, stopping.clone())),
             following,
             upkeep,
         ];

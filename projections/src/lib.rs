@@ -54,4 +54,4 @@ pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};
 pub use table::{Column, Index, Table, tuples};
 pub use team_views::TeamViews;
-pub use teams::{ApiKey, BlacklistEntry, Integration, Secret, TeamConfig, VerificationSettings};
+pub use teams::{ApiKey, BlacklistEntry, EarlierKey, Integration, Secret, TeamConfig, VerificationSettings};

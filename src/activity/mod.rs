@@ -2,6 +2,7 @@
 //! requests. Gathered in memory, written in batches; losing it loses only that.
 
 mod entry;
+mod forget;
 mod pending;
 mod read;
 mod run;
@@ -26,6 +27,8 @@ pub use store::{open_postgres, open_sqlite};
 
 use pending::{Pending, Used};
 
+/// Times it is tried to empty the file's log of changes.
+const TRACELESS_TRIES_MAX: u32 = 2;
 const DAY_US: i64 = 86_400 * 1_000_000;
 
 /// The moment so many microseconds before `now`.
@@ -136,6 +139,29 @@ impl Activity {
         let _not_between = self.writing.lock().await;
         self.pending().forget_seat(team, license_id, seat_id);
         write::forget_seat(&self.database, team, license_id, seat_id).await
+    }
+
+    /// Forgets which devices and addresses were seen with licences, and what tells of devices and addresses in the log's
+    /// entries about those licences or customers. Tells how many entries that were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_people(
+        &self,
+        team: TeamId,
+        licenses: &[Uuid],
+        customers: &[Uuid],
+    ) -> Result<u64, ActivityError> {
+        // What is pending is in the database then, where it is forgotten.
+        self.flush().await?;
+        let _not_between = self.writing.lock().await;
+        let forgotten = forget::people(&self.database, team, licenses, customers).await?;
+        for _ in 0..TRACELESS_TRIES_MAX {
+            if self.database.leave_no_trace().await? {
+                break;
+            }
+        }
+        Ok(forgotten)
     }
 
     /// The log's entries that fit a filter, newest first, before an id.

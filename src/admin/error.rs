@@ -75,6 +75,15 @@ pub enum AdminError {
     /// A provider event cannot be interpreted.
     #[error(transparent)]
     Interpret(#[from] InterpretError),
+    /// Somebody is not wholly forgotten.
+    #[error(transparent)]
+    Forgetting(#[from] crate::forgetting::ForgettingError),
+    /// The keys store does not answer.
+    #[error("the keys store: {0}")]
+    KeyStore(#[from] sqlx::Error),
+    /// A signing key cannot be read.
+    #[error(transparent)]
+    Signer(#[from] crate::verification::SignerError),
     /// A key pair could not be made.
     #[error("no RSA key pair could be made: {0}")]
     KeyPair(String),

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod customers;
 mod error;
 pub mod events;
+pub mod forget;
 pub mod idempotency;
 pub mod inbox;
 pub mod integrations;
@@ -19,6 +20,8 @@ pub mod metadata;
 mod names;
 pub mod products;
 pub mod seats;
+pub mod server_keys;
+pub mod signing_keys;
 pub mod teams;
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,8 @@ pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
 
 use crate::app::App;
-use crate::verification::{ServerKey, TeamSigners, Verifier};
+use crate::mail::FileTransport;
+use crate::verification::{ServerKeys, TeamSigners, Verifier};
 
 /// What every handler can use.
 #[derive(Clone)]
@@ -45,7 +46,7 @@ pub struct Front {
     /// Answers client programs.
     pub verifier: Verifier,
     /// Signs answers to client programs.
-    pub server_key: ServerKey,
+    pub server_keys: ServerKeys,
     /// Sign challenges for their teams.
     pub team_signers: TeamSigners,
     /// The header in which a trusted proxy tells the client's country.
@@ -58,6 +59,8 @@ pub struct Front {
     pub unsigned: Arc<UnsignedLimit>,
     /// Proxies whose word on the client's address is taken.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// The folder of mails, where they go into one.
+    pub mail_folder: Option<FileTransport>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
 }

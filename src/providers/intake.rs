@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use keyledger_events::event::inbox::{Provider, ProviderEventReceived, ProviderEventReopened};
+use keyledger_events::keys::{KeyLink, WrappedKey};
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, NewEvent, StreamId, Timestamp, id};
 use keyledger_projections::{InboxEntry, Outcome};
@@ -14,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::draft::DraftError;
 use super::inbox::{Delivery, InboxState, stream};
 use super::interpreter::{Attempt, InterpretError, attempt};
+use super::named::named;
 use super::plan::{Conclusion, Plan};
 use super::polymart::interpret::{Answer, interpret};
 use super::{mac, polymart, stripe};
@@ -59,7 +61,9 @@ struct Incoming<'a> {
 struct Recording {
     delivery: Delivery,
     received: NewEvent,
-    key: keyledger_events::keys::WrappedKey,
+    key: WrappedKey,
+    /// The key goes when somebody whom the delivery names is forgotten.
+    links: Vec<KeyLink>,
 }
 
 impl Incoming<'_> {
@@ -96,7 +100,9 @@ impl Incoming<'_> {
             body,
         };
         let received = NewEvent { stream, event_id: stream.id, occurred_at, event: received.into() };
-        Recording { delivery, received, key: wrapped }
+        let link = |customer_id| KeyLink { key_id: key.id(), customer_id };
+        let links = named(&app.keys, team, self.body).into_iter().map(link).collect();
+        Recording { delivery, received, key: wrapped, links }
     }
 
     fn received(&self, duplicate: bool) -> Intake {
@@ -110,6 +116,7 @@ async fn record(app: &App, incoming: &Incoming<'_>, conclusion: Conclusion) -> R
     let plan = Plan::without_effect(&recording.delivery, conclusion);
     let mut request = plan.into_request(&recording.delivery, vec![recording.received], app.clock.now());
     request.keys.push(recording.key);
+    request.links.extend(recording.links);
     Ok(matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. }))
 }
 
@@ -142,6 +149,7 @@ pub async fn stripe(app: &App, team: &Team, body: &[u8]) -> Result<Intake, Inter
             .event(recording.received);
         request.provenance.causation = None;
         request.keys.push(recording.key);
+        request.links.extend(recording.links);
         matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. })
     } else {
         let reason = format!("we have no use for `{}`", incoming.event_type);
@@ -183,6 +191,7 @@ pub async fn polymart(
         let answer = answer_of(&incoming, &answered.plan, answered.answer);
         let mut request = answered.plan.into_request(&recording.delivery, vec![recording.received], app.clock.now());
         request.keys.push(recording.key);
+        request.links.extend(recording.links);
         match app.writer.append(request).await? {
             AppendOutcome::Appended { .. } => return Ok(answer),
             AppendOutcome::Conflict { stream, .. } if stream != incoming.stream() => {}

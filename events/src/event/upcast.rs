@@ -8,8 +8,11 @@ use serde_json::Value;
 /// A step from one version of a type's payload to the next.
 type Step = fn(Value) -> Value;
 
-/// Every step there is: type, version it reads, what it does. The first release has none to lift.
-const STEPS: &[(&str, u16, Step)] = &[];
+/// Every step there is: type, version it reads, what it does.
+const STEPS: &[(&str, u16, Step)] = &[
+    // Keys had no names.
+    ("ApiKeyCreated", 1, |old| old),
+];
 
 /// Applies the steps from `version` on, in order.
 pub fn lift(name: &str, version: u16, payload: Value) -> Value {

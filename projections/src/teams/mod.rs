@@ -5,6 +5,6 @@ mod projection;
 mod query;
 
 pub use config::{
-    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig, VerificationSettings,
+    ApiKey, BlacklistEntry, EarlierKey, Integration, RENEWAL_GRACE_SECONDS, Secret, TeamConfig, VerificationSettings,
 };
 pub use projection::TeamsFold;

@@ -1,7 +1,13 @@
 //! What admins do, with an API key of the scope `admin`: looking after views, deliveries, secrets, keys and hooks.
 
+pub(super) mod api_keys;
+pub(super) mod forget;
+pub(super) mod integrations;
+pub(super) mod signing_keys;
+
 use axum::Router;
 use axum::middleware::map_response_with_state;
+use axum::routing::{delete, get, post};
 
 use super::Front;
 use super::envelope::{method_not_allowed, not_found, seal};
@@ -9,6 +15,16 @@ use super::envelope::{method_not_allowed, not_found, seal};
 /// What admins ask for.
 pub(super) fn router(front: &Front) -> Router<Front> {
     let routes = Router::new()
+        .route("/apikeys", get(api_keys::list).post(api_keys::create))
+        .route("/apikeys/{keyId}", delete(api_keys::revoke))
+        .route("/integrations", get(integrations::list))
+        .route("/integrations/{provider}", get(integrations::show).patch(integrations::update))
+        .route("/integrations/{provider}/secrets", post(integrations::add_secret))
+        .route("/integrations/{provider}/secrets/{secretId}", delete(integrations::retire_secret))
+        .route("/signing-keys", get(signing_keys::list))
+        .route("/signing-keys/rotate", post(signing_keys::rotate))
+        .route("/customers/forget", post(forget::by_email))
+        .route("/customers/{customerId}/forget", post(forget::by_id))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response_with_state(front.clone(), seal));

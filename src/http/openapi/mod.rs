@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{client, dev};
+use super::{admin, client, dev};
 
 pub(super) use page::page;
 pub(super) use schema::*;
@@ -50,6 +50,18 @@ pub(super) use schema::*;
         dev::statistics::show,
         dev::requests::list,
         dev::requests::explain,
+        admin::api_keys::list,
+        admin::api_keys::create,
+        admin::api_keys::revoke,
+        admin::integrations::list,
+        admin::integrations::show,
+        admin::integrations::update,
+        admin::integrations::add_secret,
+        admin::integrations::retire_secret,
+        admin::signing_keys::list,
+        admin::signing_keys::rotate,
+        admin::forget::by_id,
+        admin::forget::by_email,
     ),
     components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
     modifiers(&Bearer),
@@ -58,6 +70,7 @@ pub(super) use schema::*;
         (name = "Licences", description = "A seller's own programs make and change licences."),
         (name = "Customers", description = "Who holds licences."),
         (name = "Products", description = "What licences are for."),
+        (name = "Secrets and keys", description = "Connections to providers, API keys and signing keys, for an admin."),
         (name = "Verifications", description = "What was asked, and why it was answered so."),
     )
 )]

@@ -1,0 +1,42 @@
+//! Forgetting what was noted of people.
+
+use keyledger_events::TeamId;
+use keyledger_projections::{Database, Value};
+use uuid::Uuid;
+
+use super::ActivityError;
+use super::store::table;
+
+/// Ids of one statement.
+const IDS_PER_STATEMENT: usize = 256;
+
+/// Forgets seats of licences whole; of the log's entries, what tells of the device and from where it was.
+pub(super) async fn people(
+    database: &Database,
+    team: TeamId,
+    licenses: &[Uuid],
+    customers: &[Uuid],
+) -> Result<u64, ActivityError> {
+    let (seen, request) = (table(database, "seen"), table(database, "request"));
+    let anonymous = format!(
+        "UPDATE {request} SET device = NULL, address = NULL, country = NULL \
+         WHERE (device IS NOT NULL OR address IS NOT NULL OR country IS NOT NULL) AND team = $1"
+    );
+    let mut forgotten = 0;
+    for (column, ids, statement) in [
+        ("license_id", licenses, format!("DELETE FROM {seen} WHERE team = $1")),
+        ("license_id", licenses, anonymous.clone()),
+        ("customer_id", customers, anonymous),
+    ] {
+        for chunk in ids.chunks(IDS_PER_STATEMENT) {
+            let places: Vec<String> = (2..chunk.len() + 2).map(|place| format!("${place}")).collect();
+            let mut args: Vec<Value> = vec![team.into()];
+            args.extend(chunk.iter().map(|id| Value::from(*id)));
+            let mut tx = database.begin().await?;
+            let sql = format!("{statement} AND {column} IN ({})", places.join(", "));
+            forgotten += tx.execute(sql, args).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(forgotten)
+}
