@@ -129,8 +129,7 @@ impl App {
         let restored = forgetting::again(&keys, &stores.ledger).await? > 0;
         let licenses = LicenseCache::new(stores.ledger.clone());
         let observer = Arc::new(licenses.clone());
-        let (writer, task) =
-            Writer::start_observed(stores.ledger.clone(), keys.store(), clock.clone(), observer);
+        let (writer, task) = Writer::start_observed(stores.ledger.clone(), keys.store(), clock.clone(), observer);
         let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
         let Stores { ledger, views, activity, .. } = stores;

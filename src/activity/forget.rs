@@ -1,6 +1,7 @@
 //! Forgetting what was noted of people.
 
 use keyledger_events::TeamId;
+use keyledger_projections::db::Tx;
 use keyledger_projections::{Database, Value};
 use uuid::Uuid;
 
@@ -34,9 +35,29 @@ pub(super) async fn people(
             args.extend(chunk.iter().map(|id| Value::from(*id)));
             let mut tx = database.begin().await?;
             let sql = format!("{statement} AND {column} IN ({})", places.join(", "));
-            forgotten += tx.execute(sql, args).await?;
+            let rows = tx.execute(sql, args).await?;
+            if rows > 0 && !database.is_postgres() && statement.starts_with("DELETE") {
+                rewrite_seen(&mut tx).await?;
+            }
             tx.commit().await?;
+            forgotten += rows;
         }
     }
     Ok(forgotten)
+}
+
+/// Writes the seats' table afresh. `secure_delete` wipes what is deleted where it stands, but where pages were split
+/// before, copies of a row that moved stay in the unused part of a page; dropping the table wipes its pages whole.
+async fn rewrite_seen(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    for statement in [
+        "CREATE TABLE seen_afresh (team BLOB NOT NULL, license_id BLOB NOT NULL, kind INTEGER NOT NULL, \
+         seat_id BLOB NOT NULL, identifier TEXT NOT NULL, country TEXT, first_seen INTEGER NOT NULL, \
+         last_seen INTEGER NOT NULL, PRIMARY KEY (team, license_id, kind, seat_id)) STRICT, WITHOUT ROWID",
+        "INSERT INTO seen_afresh SELECT * FROM seen ORDER BY team, license_id, kind, seat_id",
+        "DROP TABLE seen",
+        "ALTER TABLE seen_afresh RENAME TO seen",
+    ] {
+        tx.execute(statement.to_owned(), Vec::new()).await?;
+    }
+    Ok(())
 }

@@ -27,8 +27,6 @@ pub use store::{open_postgres, open_sqlite};
 
 use pending::{Pending, Used};
 
-/// Times it is tried to empty the file's log of changes.
-const TRACELESS_TRIES_MAX: u32 = 2;
 const DAY_US: i64 = 86_400 * 1_000_000;
 
 /// The moment so many microseconds before `now`.
@@ -46,6 +44,9 @@ pub enum ActivityError {
     /// A stored value is not what we write.
     #[error("the activity database: {0}")]
     Column(#[from] ColumnError),
+    /// Another process reads without end.
+    #[error("activity.db could not be rid of its log of changes, because another process reads from it; run it again")]
+    Busy,
     /// A stored time is out of range.
     #[error("the activity database holds a bad time: {0}")]
     Time(i64),
@@ -156,12 +157,7 @@ impl Activity {
         self.flush().await?;
         let _not_between = self.writing.lock().await;
         let forgotten = forget::people(&self.database, team, licenses, customers).await?;
-        for _ in 0..TRACELESS_TRIES_MAX {
-            if self.database.leave_no_trace().await? {
-                break;
-            }
-        }
-        Ok(forgotten)
+        if self.database.leave_no_trace().await? { Ok(forgotten) } else { Err(ActivityError::Busy) }
     }
 
     /// The log's entries that fit a filter, newest first, before an id.

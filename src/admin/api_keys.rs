@@ -7,8 +7,8 @@ use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamK
 use keyledger_projections::{ApiKey, view};
 use secrecy::SecretString;
 use serde::Serialize;
-use utoipa::ToSchema;
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 

@@ -37,10 +37,8 @@ pub struct ForgottenJson {
     pub customer_ids: Vec<Uuid>,
     /// Data keys that were destroyed: theirs, and those of deliveries that named them.
     pub keys_destroyed: u64,
-    /// Mails that were deleted from the folder at hand.
-    pub mails_deleted: u64,
-    /// Entries about devices and addresses that were erased.
-    pub activity_erased: u64,
+    /// Mails to them: given up, or deleted where they are in the folder at hand.
+    pub mails: u64,
     /// Whether they had been forgotten before.
     pub already: bool,
 }
@@ -67,16 +65,11 @@ pub async fn forget(
             return Err(nobody(who));
         }
         let Some((mut forgotten, appended)) = append(app, actor, team, head, &person, linked).await? else { continue };
+        let keys_destroyed = u64::try_from(forgotten.key_ids.len()).unwrap_or(u64::MAX);
         // Mails are told by the keys that they are sealed with, also by those that an earlier run destroyed.
         forgotten.key_ids.extend(person.customers.values().flat_map(|entry| &entry.key_ids));
-        let erased = erase(app, folder, &forgotten).await?;
-        return Ok(ForgottenJson {
-            customer_ids: forgotten.customer_ids,
-            keys_destroyed: erased.keys,
-            mails_deleted: erased.mails,
-            activity_erased: erased.activity,
-            already: !appended,
-        });
+        let mails = erase(app, folder, &forgotten).await?;
+        return Ok(ForgottenJson { customer_ids: forgotten.customer_ids, keys_destroyed, mails, already: !appended });
     }
     Err(AdminError::Contended)
 }
@@ -139,6 +132,10 @@ async fn append(
     for (id, entry) in &entries {
         let own: Vec<Uuid> = entry.key_ids.iter().copied().filter(|key| stored.remove(key)).collect();
         request = request.expect(StreamId::new(StreamKind::Customer, *id), entry.version).event(event(app, *id, &own));
+    }
+    // Nobody may become known under another of their names meanwhile.
+    for alias in person.aliases.iter().filter(|alias| **alias != first && !person.customers.contains_key(alias)) {
+        request = request.expect(StreamId::new(StreamKind::Customer, *alias), 0);
     }
     let of_deliveries: Vec<Uuid> = stored.into_iter().collect();
     for chunk in of_deliveries.chunks(KEYS_PER_EVENT_MAX) {

@@ -74,9 +74,7 @@ impl CustomerCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         match self {
             Self::List { team, limit } => {
-                global
-                    .with_app(Reads::Views, async |app, output| list(app, team.team, limit.limit, output).await)
-                    .await
+                global.with_app(Reads::Views, async |app, output| list(app, team.team, limit.limit, output).await).await
             }
             Self::Forget(args) => {
                 // Before the ledger is opened: what cannot be read must leave nothing behind.
@@ -99,7 +97,7 @@ fn report(forgotten: &ForgottenJson, has_folder: bool, output: &mut Output) -> a
     let ids: Vec<String> = forgotten.customer_ids.iter().map(Uuid::to_string).collect();
     output.line(&format!("customers       {}", ids.join(", ")))?;
     output.line(&format!("keys destroyed  {}", forgotten.keys_destroyed))?;
-    output.line(&format!("mails deleted   {}", forgotten.mails_deleted))?;
+    output.line(&format!("mails           {}", forgotten.mails))?;
     output.flush()?;
     if forgotten.already {
         note("they had been forgotten before; whatever was left of them is gone now");

@@ -153,7 +153,9 @@ impl IntegrationCommand {
 /// What a change came to: a document for machines, a note for people.
 fn report(team: TeamId, provider: Provider, changed: &Changed, output: &mut Output) -> anyhow::Result<()> {
     if output.json {
-        return Ok(output.document(&changed.integration.as_ref().map(|integration| IntegrationJson::of(team, integration)))?);
+        return Ok(
+            output.document(&changed.integration.as_ref().map(|integration| IntegrationJson::of(team, integration)))?
+        );
     }
     for event in &changed.events {
         note(&sentence(event));

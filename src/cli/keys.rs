@@ -99,17 +99,16 @@ fn table(keys: &[ServerKeyJson], output: &mut Output) -> anyhow::Result<()> {
 
 async fn rotate_master(app: &App, args: RotateMasterArgs, output: &mut Output) -> anyhow::Result<()> {
     if args.new_key_file.is_none() && app.keys.master_file().is_none() {
-        bail!("the master key comes from KEYLEDGER_MASTER_KEY: say with --new-key-file where the new one is to be written");
+        bail!(
+            "the master key comes from KEYLEDGER_MASTER_KEY: say with --new-key-file where the new one is to be written"
+        );
     }
     if args.new_key_file.is_some() && app.keys.master_file().is_some() {
         bail!("the master key comes from a file, which is replaced: leave --new-key-file out");
     }
     let hand_over = Duration::from_secs(args.hand_over_seconds);
     let wanted = Wanted { new_file: args.new_key_file.as_deref(), hand_over };
-    let rotated = app
-        .keys
-        .rotate(wanted, |keys| tracing::debug!(keys, "data keys are wrapped anew"))
-        .await?;
+    let rotated = app.keys.rotate(wanted, |keys| tracing::debug!(keys, "data keys are wrapped anew")).await?;
     if output.json {
         let (file, before) = (&rotated.file, &rotated.before);
         let done = json!({
@@ -131,7 +130,9 @@ async fn rotate_master(app: &App, args: RotateMasterArgs, output: &mut Output) -
             "The old one is in {}: it opens only copies of the keys store from before. Move it to where those are.",
             before.display()
         )),
-        None => note("Set KEYLEDGER_MASTER_KEY to it on every machine, before a server or a command starts there again."),
+        None => {
+            note("Set KEYLEDGER_MASTER_KEY to it on every machine, before a server or a command starts there again.")
+        }
     }
     note("Other machines with a file of their own need the new one before their next start; running servers go on.");
     Ok(())

@@ -79,7 +79,9 @@ impl TeamCommand {
                         return Ok(output.document(&describe(&team))?);
                     }
                     show(&team, output)?;
-                    note("The last key signs from now on: programs that hold only the ones before it must learn of it.");
+                    note(
+                        "The last key signs from now on: programs that hold only the ones before it must learn of it.",
+                    );
                     Ok(())
                 }
                 Self::List => list(&teams::list(app).await?, output),

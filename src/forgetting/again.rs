@@ -4,7 +4,7 @@ use keyledger_events::event::customer::CustomerForgotten;
 use keyledger_events::keys::KeyRing;
 use keyledger_events::{Event, Position, RecordedEvent, SharedLedger};
 
-use super::{Forgotten, ForgettingError};
+use super::{ForgettingError, Forgotten};
 
 /// Events looked at in one go.
 pub(super) const PAGE_EVENTS: u32 = 100;

@@ -7,7 +7,7 @@ use keyledger_events::{AppendRequest, NewEvent, Provenance, StreamId, StreamKind
 use keyledger_projections::{Delivery, DeliveryState, LicenseFilter, Outcome, Page, view};
 use uuid::Uuid;
 
-use super::{Forgotten, ForgettingError};
+use super::{ForgettingError, Forgotten};
 use crate::app::App;
 use crate::mail::FileTransport;
 use crate::providers::inbox::stream_of;
@@ -22,45 +22,34 @@ const ACTOR: &str = "forgetting";
 /// Why a mail is given up.
 const REASON: &str = "the buyer was forgotten";
 
-/// What was erased, where there was anything left of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Erased {
-    /// Data keys.
-    pub keys: u64,
-    /// Mail files in the folder at hand.
-    pub mails: u64,
-    /// Entries about devices and addresses that were seen.
-    pub activity: u64,
-}
-
 /// Destroys the keys, concludes what needs them, deletes mails from `folder` and what was seen when, and leaves no trace
-/// of any of it in the files.
+/// of any of it in the files. Tells how many mails there were to them.
 ///
 /// # Errors
 /// When something does not answer. Doing it again goes on.
 pub async fn erase(
     app: &App,
     folder: Option<&FileTransport>,
-    forgotten: &Forgotten,
-) -> Result<Erased, ForgettingError> {
+    forgotten: &Forgotten) -> Result<u64, ForgettingError> {
     let Forgotten { team, customer_ids, aliases, key_ids, position } = forgotten;
     // The keys first: what is read from now on is not read any more.
-    let mut erased = Erased { keys: app.keys.vault().destroy(key_ids, aliases).await?, ..Erased::default() };
+    app.keys.vault().destroy(key_ids, aliases).await?;
+    let mut mails = 0;
     let views = [view::CUSTOMERS, view::DELIVERIES, view::LICENSES, view::INBOX];
     app.runner.catch_up(*position, &views, crate::app::CATCH_UP_MAX).await.map_err(crate::app::FreshError::from)?;
     conclude_deliveries(app, forgotten).await?;
     let mut licenses = Vec::new();
     for customer_id in customer_ids {
-        erased.mails += erase_mails(app, folder, forgotten, *customer_id).await?;
+        mails += erase_mails(app, folder, forgotten, *customer_id).await?;
         let filter = LicenseFilter { customer_ids: vec![*customer_id], ..LicenseFilter::default() };
         let found = app.views.team(*team).licenses(&filter, Page::default()).await?;
         licenses.extend(found.iter().map(|license| license.id));
     }
-    erased.activity = app.activity.forget_people(*team, &licenses, customer_ids).await?;
+    app.activity.forget_people(*team, &licenses, customer_ids).await?;
     if !app.views.leave_no_trace().await? {
         return Err(ForgettingError::Busy("views.db"));
     }
-    Ok(erased)
+    Ok(mails)
 }
 
 /// Deliveries whose bodies cannot be read any more are rejected, also those that were to be tried again later.
@@ -72,7 +61,7 @@ async fn conclude_deliveries(app: &App, forgotten: &Forgotten) -> Result<(), For
     Ok(())
 }
 
-/// Gives up the mails that are not out and deletes those that are.
+/// Gives up the mails that are not out and deletes those that are. Tells how many they are.
 async fn erase_mails(
     app: &App,
     folder: Option<&FileTransport>,
@@ -95,9 +84,11 @@ async fn erase_mails(
             app.catch_up(&[view::DELIVERIES]).await?;
             continue;
         }
-        let Some(folder) = folder else { return Ok(0) };
         let ids: Vec<String> = mails.into_iter().map(|mail| mail.message_id).collect();
-        return folder.forget(&ids).await.map_err(ForgettingError::Mail);
+        if let Some(folder) = folder {
+            folder.forget(&ids).await.map_err(ForgettingError::Mail)?;
+        }
+        return Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX));
     }
 }
 

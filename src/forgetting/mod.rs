@@ -21,7 +21,7 @@ use crate::app::FreshError;
 use crate::providers::interpreter::InterpretError;
 
 pub use again::again;
-pub use erase::{Erased, erase};
+pub use erase::erase;
 pub use follow::Follower;
 pub use person::{Entry, Person};
 

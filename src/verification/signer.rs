@@ -100,8 +100,7 @@ impl ServerKeys {
         for _ in 0..ADD_TRIES_MAX {
             self.refresh().await?;
             let (seed, wrapped) = self.keys.generate(id::fresh());
-            let record =
-                ServerKeyRecord { id: seed.id(), public_key: public_key(seed.secret())?, valid_from: from };
+            let record = ServerKeyRecord { id: seed.id(), public_key: public_key(seed.secret())?, valid_from: from };
             let known = self.known().len();
             if self.keys.vault().add_server_key(&record, &[wrapped], known).await? {
                 self.refresh().await?;

@@ -1,11 +1,14 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
+mod admin_secrets;
 mod cli;
 mod clients;
 mod crash;
 mod dev_access;
 mod dev_catalogue;
 mod dev_licenses;
+mod forgetting;
+mod forgetting_races;
 mod inbox;
 mod localstripe;
 mod mails;
@@ -14,6 +17,7 @@ mod peers;
 mod polymart_placeholder;
 mod polymart_purchases;
 mod races;
+mod rotations;
 mod samples;
 mod seat_races;
 mod seats;

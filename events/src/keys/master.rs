@@ -132,7 +132,9 @@ impl MasterKey {
         let (nonce, ciphertext) = key.sealed().split_first_chunk::<24>().ok_or_else(other)?;
         let payload = Payload { msg: ciphertext, aad: key.id.as_bytes() };
         let plain = Zeroizing::new(
-            XChaCha20Poly1305::new((&*self.bytes).into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| other())?,
+            XChaCha20Poly1305::new((&*self.bytes).into())
+                .decrypt(&XNonce::from(*nonce), payload)
+                .map_err(|_| other())?,
         );
         let bytes: [u8; 32] = plain.as_slice().try_into().map_err(|_| other())?;
         Ok(DataKey::new(key.id, Zeroizing::new(bytes)))

@@ -5,6 +5,7 @@
 //! the file is replaced, and when running processes have had time to take it up, the handing over ends: from then on the
 //! old master key opens nothing. Doing it again after a crash goes on where it was.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ pub enum RotateError {
     #[error("{0} holds a master key that is not the one in force; name a new file, or that of the rotation to finish")]
     File(PathBuf),
     /// Two rotations at once.
-    #[error("somebody else has just rotated the master key; look at what came of that first")]
+    #[error("somebody else is rotating the master key, or has just done so; look at what came of that first")]
     Contended,
     /// Others kept storing keys under the master key from before.
     #[error("some keys are still under the master key from before; run it again")]
@@ -71,8 +72,10 @@ impl KeyRing {
     /// # Errors
     /// When store or file do not allow it; doing it again goes on.
     pub async fn rotate(&self, wanted: Wanted<'_>, told: impl Fn(u64)) -> Result<Rotation, RotateError> {
-        self.refresh().await?;
+        let _alone = self.master_file().map(alone).transpose()?;
         let resumed = self.vault().master().await?.is_some_and(|record| record.handed_over.is_some());
+        // Behind that look: what it told of must be known here.
+        self.refresh().await?;
         if !resumed {
             self.begin(wanted).await?;
         }
@@ -137,6 +140,19 @@ impl KeyRing {
                 told(done);
             }
         }
+    }
+}
+
+/// Nobody else may replace the file meanwhile: a slower one would put an older key into the place of a newer one. The
+/// system lets go of the folder even after a crash.
+fn alone(file: &Path) -> Result<File, RotateError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let at = |source| MasterKeyError::File { path: file.to_owned(), source };
+    let folder = File::open(folder).map_err(at)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => Err(RotateError::Contended),
+        Err(TryLockError::Error(source)) => Err(at(source).into()),
     }
 }
 

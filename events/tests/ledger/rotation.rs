@@ -80,7 +80,10 @@ async fn a_rotation_that_is_killed_anywhere_is_finished_by_the_next(home: Arc<Ho
         let done = after.rotate(AT_ONCE, |_| ()).await?;
         assert_eq!(done.resumed, begun, "after {moments} moments");
         let old = KeyRing::open_with_key(first, "the test", home.keys.clone()).await.map(drop);
-        assert!(matches!(old, Err(MasterKeyError::Rotated { .. })), "the old key opens nothing after {moments} moments");
+        assert!(
+            matches!(old, Err(MasterKeyError::Rotated { .. })),
+            "the old key opens nothing after {moments} moments"
+        );
         check_all(&KeyRing::open_with_file(&file, home.keys.clone()).await?, &plain).await?;
     }
     Ok(())
@@ -131,7 +134,8 @@ async fn servers_go_on_while_the_master_key_is_rotated(home: Arc<Home>) -> TestR
 async fn a_key_from_the_environment_is_rotated_into_a_file(home: Arc<Home>) -> TestResult {
     let folder = tempfile::tempdir()?;
     let (one, other) = (folder.path().join("new.key"), folder.path().join("other.key"));
-    let ring = KeyRing::open_with_key(MasterKey::from_hex(&"5a".repeat(32), "test")?, "test", home.keys.clone()).await?;
+    let ring =
+        KeyRing::open_with_key(MasterKey::from_hex(&"5a".repeat(32), "test")?, "test", home.keys.clone()).await?;
     let plain = fill(&ring, 3).await?;
     let wanted = Wanted { new_file: Some(&one), hand_over: Duration::ZERO };
     let rotated = ring.rotate(wanted, |_| ()).await?;
@@ -143,7 +147,8 @@ async fn a_key_from_the_environment_is_rotated_into_a_file(home: Arc<Home>) -> T
     assert!(matches!(ring.rotate(wanted, |_| ()).await, Err(RotateError::File(_))));
     MasterKey::load_or_create(&other)?;
     ring.rotate(Wanted { new_file: Some(&other), ..wanted }, |_| ()).await?;
-    check_all(&KeyRing::open_with_key(MasterKey::load_or_create(&other)?, "test", home.keys.clone()).await?, &plain).await
+    check_all(&KeyRing::open_with_key(MasterKey::load_or_create(&other)?, "test", home.keys.clone()).await?, &plain)
+        .await
 }
 
 async fn a_wrong_master_key_is_refused_at_once(home: Arc<Home>) -> TestResult {

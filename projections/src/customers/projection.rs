@@ -151,7 +151,11 @@ impl Fold for CustomersFold {
             Index { name: "listed", columns: "team, removed, created_position", only: None },
             Index { name: "updated", columns: "team, removed, updated_position", only: None },
             Index { name: "email", columns: "team, email_lookup", only: Some("email_lookup IS NOT NULL") },
-            Index { name: "at_provider", columns: "team, provider_customer", only: Some("provider_customer IS NOT NULL") },
+            Index {
+                name: "at_provider",
+                columns: "team, provider_customer",
+                only: Some("provider_customer IS NOT NULL"),
+            },
         ],
     };
     const STREAMS: &'static [StreamKind] = &[StreamKind::Customer];

@@ -7,6 +7,7 @@ pub(crate) mod dev;
 pub(crate) mod localstripe;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod scan;
 pub(crate) mod sign;
 pub(crate) mod smtp;
 pub(crate) mod stripe_api;

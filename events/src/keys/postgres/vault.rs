@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{PostgresKeys, insert_keys};
 use crate::clock::from_microseconds;
-use crate::keys::{WRAPPED_BYTES, WrappedKey};
 use crate::keys::vault::{KeyVault, MasterRecord, ServerKeyRecord};
+use crate::keys::{WRAPPED_BYTES, WrappedKey};
 
 #[async_trait]
 impl KeyVault for PostgresKeys {

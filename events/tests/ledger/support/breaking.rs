@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
-use keyledger_events::keys::{
-    KeyLink, KeyStore, KeyVault, MasterRecord, ServerKeyRecord, SharedKeyVault, WrappedKey,
-};
+use keyledger_events::keys::{KeyLink, KeyStore, KeyVault, MasterRecord, ServerKeyRecord, SharedKeyVault, WrappedKey};
 use uuid::Uuid;
 
 /// Lets a number of moments pass and then answers nothing any more.

@@ -123,7 +123,8 @@ impl KeyVault for MemoryKeys {
 
     async fn finish_rotation(&self, id: Uuid) -> Result<bool, sqlx::Error> {
         let mut state = self.state();
-        let of_others = |wrapped: &&Vec<u8>| i64::try_from(wrapped.len()) != Ok(WRAPPED_BYTES) || wrapped[..16] != *id.as_bytes();
+        let of_others =
+            |wrapped: &&Vec<u8>| i64::try_from(wrapped.len()) != Ok(WRAPPED_BYTES) || wrapped[..16] != *id.as_bytes();
         if state.keys.values().any(|wrapped| of_others(&wrapped)) {
             return Ok(false);
         }
