@@ -7,16 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyledger_events::keys::{KeyRing, MasterKey, MasterKeyError, PostgresKeys, SharedKeyStore, SqliteKeys};
 use keyledger_events::store::{LedgerError, MigrationError, PostgresLedger, SharedProofStore, SqliteLedger};
+use keyledger_events::keys::{KeyRing, MasterKey, MasterKeyError, PostgresKeys, SharedKeyVault, SqliteKeys};
 use keyledger_events::{Position, SharedClock, SharedLedger, TeamId, Writer};
 use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinHandle;
 
 use crate::activity::{self, Activity};
-use crate::config::{DatabaseUrl, MasterKeySource};
+use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
 use crate::directory::{Directory, DirectoryError, Team};
+use crate::forgetting::{self, ForgettingError};
 use crate::verification::LicenseCache;
 
 /// How long a reader waits for the views to reach the ledger's head before it gives up.
@@ -53,6 +54,9 @@ pub enum OpenAppError {
     /// The master key is not there or not right.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// People who were forgotten could not be forgotten again.
+    #[error(transparent)]
+    Forgetting(#[from] ForgettingError),
 }
 
 /// Why the views could not be brought up to the ledger's head.
@@ -90,6 +94,8 @@ pub struct App {
     pub licenses: LicenseCache,
     /// What was seen and asked, which is neither history nor derivable.
     pub activity: Activity,
+    /// Whether the keys store held keys of people who were forgotten: it was restored from a copy of before.
+    pub restored: bool,
     /// The one clock.
     pub clock: SharedClock,
 }
@@ -97,7 +103,7 @@ pub struct App {
 struct Stores {
     ledger: SharedLedger,
     proofs: SharedProofStore,
-    keys: SharedKeyStore,
+    keys: SharedKeyVault,
     views: ViewStore,
     activity: Activity,
 }
@@ -116,19 +122,21 @@ impl App {
             DatabaseUrl::Sqlite(folder) => open_folder(folder, url).await?,
             DatabaseUrl::Postgres(address) => open_postgres(address.as_str(), url).await?,
         };
-        let master = match master {
-            MasterKeySource::Hex(text) => MasterKey::from_hex(text, "KEYLEDGER_MASTER_KEY")?,
-            MasterKeySource::File(path) => MasterKey::load_or_create(path)?,
+        let keys = match master {
+            MasterKeySource::Hex(text) => {
+                let master = MasterKey::from_hex(text, MASTER_KEY_VARIABLE)?;
+                KeyRing::open_with_key(master, MASTER_KEY_VARIABLE, stores.keys).await?
+            }
+            MasterKeySource::File(path) => KeyRing::open_with_file(path, stores.keys).await?,
         };
-        let keys = KeyRing::new(master, stores.keys.clone());
+        let restored = forgetting::again(&keys, &stores.ledger).await? > 0;
         let licenses = LicenseCache::new(stores.ledger.clone());
         let observer = Arc::new(licenses.clone());
-        let (writer, task) =
-            Writer::start_observed(stores.ledger.clone(), stores.keys.clone(), clock.clone(), observer);
+        let (writer, task) = Writer::start_observed(stores.ledger.clone(), keys.store(), clock.clone(), observer);
         let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
         let Stores { ledger, proofs, views, activity, .. } = stores;
-        let app = Self { ledger, proofs, writer, keys, views, runner, directory, licenses, activity, clock };
+        let app = Self { ledger, proofs, writer, keys, views, runner, directory, licenses, activity, restored, clock };
         Ok((app, task))
     }
 

@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+/// The variable that holds the master key itself. There is no option for it: arguments are for all to see.
+pub const MASTER_KEY_VARIABLE: &str = "KEYLEDGER_MASTER_KEY";
+
 /// Where the ledger lives: `sqlite:<folder>` or `postgres://…`.
 #[derive(Debug, Clone)]
 pub enum DatabaseUrl {

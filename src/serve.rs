@@ -17,8 +17,8 @@ use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
 use crate::stop::{Stop, Stopping, stop};
-use crate::verification::{ServerKey, TeamSigners, Verifier};
-use crate::{hooks, mail, scheduler};
+use crate::verification::{ServerKeys, TeamSigners, Verifier};
+use crate::{forgetting, hooks, mail, rotations, scheduler};
 
 /// How often quiet addresses are forgotten and metrics are folded.
 const UPKEEP: Duration = Duration::from_secs(10);
@@ -62,10 +62,13 @@ impl Server {
         let (address_limit, license_limit) = (options.verify_limit_per_minute, options.license_limit_per_minute);
         let verify_limits = Arc::new(VerifyLimits::per_minute(address_limit, license_limit));
         let log_key = LogKey::open(&app.keys).await?;
+        let server_keys = ServerKeys::open(&app.keys, app.clock.now()).await?;
+        let mail_folder = transport.folder().cloned();
+        let forgetting = forgetting::Follower::begin(app.clone(), mail_folder.clone()).await?;
         let front = Front {
             app: app.clone(),
             verifier: Verifier::new(app.clone()),
-            server_key: ServerKey::open(&app.keys).await?,
+            server_keys: server_keys.clone(),
             log_key: log_key.clone(),
             team_signers: TeamSigners::new(app.keys.clone()),
             country_header: options.country_header.as_deref().map(Into::into),
@@ -75,6 +78,7 @@ impl Server {
             verify_limits: verify_limits.clone(),
             unsigned: unsigned.clone(),
             trusted_proxies: options.trusted_proxies.clone().into(),
+            mail_folder: mail_folder.clone(),
             metrics: prometheus()?,
             audit: AuditLimits::new(stopping.clone()),
         };
@@ -90,6 +94,8 @@ impl Server {
             tokio::spawn(hooks::worker::run(app.clone(), poster.clone(), stopping.clone())),
             tokio::spawn(limits::run(app.clone(), poster, limit_queue, stopping.clone())),
             tokio::spawn(noting),
+            tokio::spawn(forgetting.run(stopping.clone())),
+            tokio::spawn(rotations::follow(app.clone(), server_keys, stopping.clone())),
             following,
             upkeep,
         ];

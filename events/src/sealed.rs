@@ -126,6 +126,11 @@ impl DataKey {
         self.id
     }
 
+    /// Its bytes, for a key that is a secret in itself, such as a signing key's seed.
+    pub fn secret(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.bytes
     }

@@ -59,6 +59,6 @@ pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};
 pub use table::{Column, Index, Table, insert_into, tuples};
 pub use team_views::TeamViews;
-pub use teams::{ApiKey, BlacklistEntry, Integration, Reminders, Secret, TeamConfig, VerificationSettings};
+pub use teams::{ApiKey, BlacklistEntry, EarlierKey, Integration, Reminders, Secret, TeamConfig, VerificationSettings};
 pub use timeline::{Day, Subject};
 pub use webhooks::{Endpoint, Hook, HookSource, HookState};

@@ -3,6 +3,7 @@
 
 mod entry;
 mod lately;
+mod forget;
 mod pending;
 mod read;
 mod run;
@@ -45,6 +46,9 @@ pub enum ActivityError {
     /// A stored value is not what we write.
     #[error("the activity database: {0}")]
     Column(#[from] ColumnError),
+    /// Another process reads without end.
+    #[error("activity.db could not be rid of its log of changes, because another process reads from it; run it again")]
+    Busy,
     /// A stored time is out of range.
     #[error("the activity database holds a bad time: {0}")]
     Time(i64),
@@ -144,6 +148,24 @@ impl Activity {
         let _not_between = self.writing.lock().await;
         self.pending().forget_seat(team, license_id, seat_id);
         write::forget_seat(&self.database, team, license_id, seat_id).await
+    }
+
+    /// Forgets which devices and addresses were seen with licences, and what tells of devices and addresses in the log's
+    /// entries about those licences or customers. Tells how many entries that were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_people(
+        &self,
+        team: TeamId,
+        licenses: &[Uuid],
+        customers: &[Uuid],
+    ) -> Result<u64, ActivityError> {
+        // What is pending is in the database then, where it is forgotten.
+        self.flush().await?;
+        let _not_between = self.writing.lock().await;
+        let forgotten = forget::people(&self.database, team, licenses, customers).await?;
+        if self.database.leave_no_trace().await? { Ok(forgotten) } else { Err(ActivityError::Busy) }
     }
 
     /// The log's entries that fit a filter, newest first, before an id.

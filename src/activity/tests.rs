@@ -12,6 +12,7 @@ use crate::test_support::{DAY, Home, TestResult, noon_and, stories};
 stories!(
     what_was_seen_last_stands_whoever_writes_it,
     a_seat_that_is_forgotten_was_never_seen,
+    who_is_forgotten_is_in_no_file,
     uses_are_remembered_by_licence_and_by_key,
     the_log_is_searched_and_read_in_pages,
     the_log_is_kept_as_long_as_the_retention_says,
@@ -80,6 +81,44 @@ async fn a_seat_that_is_forgotten_was_never_seen(home: Home) -> TestResult {
     activity.flush().await?;
     let left = activity.last_seen(home.team, license, SeatKind::Device).await?;
     assert_eq!(left.iter().map(|seat| seat.seat_id).collect::<Vec<_>>(), [two]);
+    Ok(())
+}
+
+/// Guards: what another process has noted and not written down, and copies of rows that pages keep when they are split.
+async fn who_is_forgotten_is_in_no_file(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    let (theirs, others) = (id::fresh(), id::fresh());
+    for number in 0..3_000_u32 {
+        let license = if number % 50 == 7 { theirs } else { Uuid::new_v4() };
+        activity.seen(seen(&home, license, Uuid::new_v4(), 0));
+        if number % 100 == 0 {
+            activity.flush().await?;
+        }
+    }
+    let (seat, kept) = (Uuid::new_v4(), Uuid::new_v4());
+    activity.seen(seen(&home, theirs, seat, 0));
+    activity.seen(seen(&home, others, kept, 0));
+    activity.log(asked(&home, "VALID", Some(theirs), noon_and(1)));
+    activity.log(asked(&home, "VALID", Some(others), noon_and(2)));
+    let before = activity.last_seen(home.team, theirs, SeatKind::Device).await?;
+    assert_eq!(before.len(), 61);
+    assert!(activity.forget_people(home.team, &[theirs], &[]).await? >= 62);
+    assert!(activity.last_seen(home.team, theirs, SeatKind::Device).await?.is_empty());
+    assert_eq!(activity.last_seen(home.team, others, SeatKind::Device).await?.len(), 1);
+    let log = activity.requests(home.team, &RequestFilter::default(), None, 10).await?;
+    assert_eq!(log.iter().map(|entry| entry.request.device.is_some()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!((&log[1].request.address, &log[1].request.code), (&None, &Cow::Borrowed("VALID")));
+    let data = home.folder.path().join("data");
+    if data.exists() {
+        let mut bytes = Vec::new();
+        for ending in ["", "-wal"] {
+            bytes.extend(std::fs::read(data.join(format!("activity.db{ending}"))).unwrap_or_default());
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains(&format!("device {kept}")), "what is there is found");
+        let left = before.iter().filter(|seat| text.contains(&seat.identifier)).count();
+        assert_eq!(left, 0, "of {} devices", before.len());
+    }
     Ok(())
 }
 

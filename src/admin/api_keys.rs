@@ -8,10 +8,11 @@ use keyledger_projections::{ApiKey, view};
 use secrecy::SecretString;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{AdminError, CONFLICTS_MAX, append, by, teams};
+use super::{AdminError, CONFLICTS_MAX, append, by, names, teams};
 use crate::app::App;
 
 /// What every key begins with, so that people and scanners recognise one that leaked.
@@ -31,23 +32,40 @@ pub struct NewApiKey {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What is wanted of a new API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedApiKey {
+    /// What it may do.
+    pub scope: ApiKeyScope,
+    /// What it is for, in its maker's words.
+    pub name: Option<String>,
+    /// When it stops working.
+    pub expires: Expires,
+}
+
+/// When an API key stops working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expires {
+    /// Never, unless it is revoked.
+    Never,
+    /// So many days from now.
+    InDays(u32),
+    /// At this moment.
+    At(Timestamp),
+}
+
 /// Makes an API key.
 ///
 /// # Errors
-/// When there is no such team.
-pub async fn create(
-    app: &App,
-    actor: &str,
-    team: TeamId,
-    scope: ApiKeyScope,
-    expires_in_days: Option<u32>,
-) -> Result<NewApiKey, AdminError> {
+/// When there is no such team, or the name or the end cannot be used.
+pub async fn create(app: &App, actor: &str, team: TeamId, wanted: WantedApiKey) -> Result<NewApiKey, AdminError> {
     teams::find(app, team).await?;
     let now = app.clock.now();
-    let expires_at = expires_in_days.map(|days| in_days(now, days)).transpose()?;
-    let key = generate();
-    let event =
-        ApiKeyCreated { key_id: id::fresh(), scope, sha256: hex::encode(Sha256::digest(key.as_bytes())), expires_at };
+    let expires_at = end(now, wanted.expires)?;
+    let name = wanted.name.map(|name| names::checked("API key", &name)).transpose()?;
+    let (key, scope) = (generate(), wanted.scope);
+    let sha256 = hex::encode(Sha256::digest(key.as_bytes()));
+    let event = ApiKeyCreated { key_id: id::fresh(), name, scope, sha256, expires_at };
     let key_id = event.key_id;
     // An API key rests on nothing that others may change meanwhile: the team's stream may have any version.
     let stream = StreamId::new(StreamKind::Team, team.0);
@@ -61,18 +79,24 @@ pub async fn create(
 }
 
 /// An API key as it is listed; the key itself is nowhere.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeyJson {
     /// Its id.
     pub id: Uuid,
+    /// What it is for, in its maker's words.
+    pub name: Option<String>,
     /// What it may do.
+    #[schema(value_type = String)]
     pub scope: ApiKeyScope,
     /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When it stops working.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
     /// When it was last used.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used_at: Option<Timestamp>,
     /// Whether it opens nothing any more.
     pub revoked: bool,
@@ -87,6 +111,7 @@ pub async fn list(app: &App, team: TeamId) -> Result<Vec<ApiKeyJson>, AdminError
     let used = app.activity.keys_last_used(team).await?;
     let shown = |key: &ApiKey| ApiKeyJson {
         id: key.key_id,
+        name: key.name.clone(),
         scope: key.scope,
         created_at: key.created_at,
         expires_at: key.expires_at,
@@ -126,6 +151,15 @@ fn generate() -> Zeroizing<String> {
     Zeroizing::new(format!("{PREFIX}{}", BASE64URL.encode(bytes.as_slice())))
 }
 
+fn end(now: Timestamp, expires: Expires) -> Result<Option<Timestamp>, AdminError> {
+    match expires {
+        Expires::Never => Ok(None),
+        Expires::InDays(days) => in_days(now, days).map(Some),
+        Expires::At(end) if end > now => Ok(Some(clock::truncate(end))),
+        Expires::At(end) => Err(AdminError::Invalid(format!("a key that expires at {end} would never open anything"))),
+    }
+}
+
 fn in_days(now: Timestamp, days: u32) -> Result<Timestamp, AdminError> {
     let bad = || AdminError::Invalid(format!("a key expires in 1 to {EXPIRES_IN_DAYS_MAX} days, not in {days}"));
     if !(1..=EXPIRES_IN_DAYS_MAX).contains(&days) {
@@ -151,6 +185,9 @@ mod tests {
         assert_eq!(in_days(Timestamp::UNIX_EPOCH, 2)?.as_second(), 2 * SECONDS_PER_DAY);
         assert!(in_days(Timestamp::UNIX_EPOCH, 0).is_err());
         assert!(in_days(Timestamp::UNIX_EPOCH, u32::MAX).is_err());
+        let second = Timestamp::from_second(1).unwrap_or_default();
+        assert_eq!(end(Timestamp::UNIX_EPOCH, Expires::At(second))?, Some(second));
+        assert!(end(second, Expires::At(second)).is_err());
         Ok(())
     }
 }

@@ -299,7 +299,7 @@ pub async fn remove(app: &App, actor: &str, team: TeamId, customer_id: Uuid) -> 
 }
 
 /// The fingerprint that customers with this mail address are found by.
-fn email_lookup(app: &App, team: TeamId, email: &str) -> Option<String> {
+pub(super) fn email_lookup(app: &App, team: TeamId, email: &str) -> Option<String> {
     let profile = Profile { email: Some(email.to_owned()), ..Profile::default() };
     person(&profile).email_lookup(&app.keys, team)
 }

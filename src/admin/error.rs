@@ -81,6 +81,15 @@ pub enum AdminError {
     /// A provider's API did not answer as it should.
     #[error("{0}")]
     Provider(String),
+    /// Somebody is not wholly forgotten.
+    #[error(transparent)]
+    Forgetting(#[from] crate::forgetting::ForgettingError),
+    /// The keys store does not answer.
+    #[error("the keys store: {0}")]
+    KeyStore(#[from] sqlx::Error),
+    /// A signing key cannot be read.
+    #[error(transparent)]
+    Signer(#[from] crate::verification::SignerError),
     /// A key pair could not be made.
     #[error("no RSA key pair could be made: {0}")]
     KeyPair(String),

@@ -10,6 +10,7 @@ pub mod customers;
 mod error;
 pub mod events;
 pub mod export;
+pub mod forget;
 pub mod idempotency;
 pub mod inbox;
 pub mod integrations;
@@ -24,6 +25,8 @@ pub mod reconcile;
 pub mod reports;
 pub mod seats;
 pub mod team_settings;
+pub mod server_keys;
+pub mod signing_keys;
 pub mod teams;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! `keyledger apikey …`
 
 use clap::{Subcommand, ValueEnum};
-use keyledger_events::TeamId;
 use keyledger_events::event::team::ApiKeyScope;
+use keyledger_events::{TeamId, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
 use super::output::{Output, note};
-use crate::admin::api_keys::EXPIRES_IN_DAYS_MAX;
+use crate::admin::api_keys::{EXPIRES_IN_DAYS_MAX, Expires, WantedApiKey};
 use crate::admin::{ACTOR_CLI, api_keys};
 use crate::app::App;
 
@@ -32,6 +32,12 @@ pub(super) enum ApiKeyCommand {
             value_parser = clap::value_parser!(u32).range(1..=i64::from(EXPIRES_IN_DAYS_MAX))
         )]
         expires_in_days: Option<u32>,
+        /// The moment at which it stops working: 2027-01-31T00:00:00Z.
+        #[arg(long, value_name = "TIME", conflicts_with = "expires_in_days")]
+        expires: Option<Timestamp>,
+        /// What it is for, so that you know it in the list.
+        #[arg(long)]
+        name: Option<String>,
     },
     /// List API keys, revoked ones among them. The keys themselves are nowhere.
     List {
@@ -71,8 +77,13 @@ impl ApiKeyCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         global
             .with_app(Reads::Views, async |app, output| match self {
-                Self::Create { team, scope, expires_in_days } => {
-                    create(app, team.team, scope.into(), expires_in_days, output).await
+                Self::Create { team, scope, expires_in_days, expires, name } => {
+                    let expires = match (expires, expires_in_days) {
+                        (Some(end), _) => Expires::At(end),
+                        (None, Some(days)) => Expires::InDays(days),
+                        (None, None) => Expires::Never,
+                    };
+                    create(app, team.team, WantedApiKey { scope: scope.into(), name, expires }, output).await
                 }
                 Self::List { team } => list(app, team.team, output).await,
                 Self::Revoke { id, team } => {
@@ -92,17 +103,12 @@ impl ApiKeyCommand {
     }
 }
 
-async fn create(
-    app: &App,
-    team: TeamId,
-    scope: ApiKeyScope,
-    expires_in_days: Option<u32>,
-    output: &mut Output,
-) -> anyhow::Result<()> {
-    let made = api_keys::create(app, ACTOR_CLI, team, scope, expires_in_days).await?;
+async fn create(app: &App, team: TeamId, wanted: WantedApiKey, output: &mut Output) -> anyhow::Result<()> {
+    let (scope, name) = (wanted.scope, wanted.name.clone());
+    let made = api_keys::create(app, ACTOR_CLI, team, wanted).await?;
     let key = made.key.expose_secret();
     if output.json {
-        let made = json!({ "id": made.id, "key": key, "scope": scope, "expiresAt": made.expires_at });
+        let made = json!({ "id": made.id, "key": key, "name": name, "scope": scope, "expiresAt": made.expires_at });
         return Ok(output.document(&made)?);
     }
     output.line(&format!("id   {}", made.id))?;
@@ -114,7 +120,7 @@ async fn create(
 }
 
 async fn list(app: &App, team: TeamId, output: &mut Output) -> anyhow::Result<()> {
-    let mut rows = List::begin(output, ["ID", "SCOPE", "STATE", "MADE", "EXPIRES", "LAST USED"]);
+    let mut rows = List::begin(output, ["ID", "NAME", "SCOPE", "STATE", "MADE", "EXPIRES", "LAST USED"]);
     for key in api_keys::list(app, team).await? {
         rows.push(&key, || {
             let scope = match key.scope {
@@ -124,6 +130,7 @@ async fn list(app: &App, team: TeamId, output: &mut Output) -> anyhow::Result<()
             };
             [
                 key.id.to_string(),
+                key.name.as_deref().map_or_else(|| "-".to_owned(), cell::text),
                 scope.to_owned(),
                 if key.revoked { "revoked" } else { "in force" }.to_owned(),
                 cell::time(key.created_at),

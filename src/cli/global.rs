@@ -11,10 +11,8 @@ use keyledger_events::SystemClock;
 use super::Cli;
 use super::output::Output;
 use crate::app::App;
-use crate::config::{DatabaseUrl, HexKey, MasterKeySource};
+use crate::config::{DatabaseUrl, HexKey, MASTER_KEY_VARIABLE, MasterKeySource};
 
-/// The variable that holds the master key itself. There is no option for it: arguments are for all to see.
-const MASTER_KEY_VARIABLE: &str = "KEYLEDGER_MASTER_KEY";
 /// Where `--help` shows these options.
 const HEADING: &str = "Options of every command";
 /// Where the ledger is unless somebody says otherwise.

@@ -6,7 +6,6 @@ use keyledger_events::TeamId;
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
 use keyledger_projections::{Integration, Secret};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::args::TeamArg;
@@ -14,7 +13,7 @@ use super::cell;
 use super::global::{Global, Reads};
 use super::output::{Output, note};
 use super::secret::{SecretSource, read_all};
-use crate::admin::integrations::{self, Changed, IntegrationChange, NewSecret};
+use crate::admin::integrations::{self, Changed, IntegrationChange, IntegrationJson, NewSecret, webhook_path};
 use crate::admin::{ACTOR_CLI, teams};
 
 #[derive(Debug, Subcommand)]
@@ -154,7 +153,9 @@ impl IntegrationCommand {
 /// What a change came to: a document for machines, a note for people.
 fn report(team: TeamId, provider: Provider, changed: &Changed, output: &mut Output) -> anyhow::Result<()> {
     if output.json {
-        return Ok(output.document(&changed.integration.as_ref().map(|integration| describe(team, integration)))?);
+        return Ok(
+            output.document(&changed.integration.as_ref().map(|integration| IntegrationJson::of(team, integration)))?
+        );
     }
     for event in &changed.events {
         note(&sentence(event));
@@ -202,7 +203,7 @@ fn masked(hint: &str) -> String {
 
 fn show(team: TeamId, provider: Option<Provider>, shown: &[&Integration], output: &mut Output) -> anyhow::Result<()> {
     if output.json {
-        let mut documents = shown.iter().map(|integration| describe(team, integration));
+        let mut documents = shown.iter().map(|integration| IntegrationJson::of(team, integration));
         if provider.is_some() {
             return Ok(output.document(&documents.next())?);
         }
@@ -215,7 +216,7 @@ fn show(team: TeamId, provider: Option<Provider>, shown: &[&Integration], output
     for integration in shown {
         let state = if integration.enabled { "on" } else { "off" };
         output.line(&format!("{} is {state}", integration.provider))?;
-        output.line(&format!("webhook URL  https://YOUR-HOST{}", path(team, integration.provider)))?;
+        output.line(&format!("webhook URL  https://YOUR-HOST{}", webhook_path(team, integration.provider)))?;
         if let Some(base) = &integration.api_base {
             output.line(&format!("API          {base}"))?;
         }
@@ -237,30 +238,4 @@ fn row(secret: &Secret) -> [String; 6] {
         if secret.retired { "retired" } else { "in force" }.to_owned(),
         cell::time(secret.added_at),
     ]
-}
-
-/// The path that the provider posts to; Polymart's needs a product as well.
-fn path(team: TeamId, provider: Provider) -> String {
-    let product = match provider {
-        Provider::Stripe => "",
-        Provider::Polymart => "&productId=PRODUCT_ID",
-    };
-    format!("/api/v1/integrations/{provider}?teamId={team}{product}")
-}
-
-fn describe(team: TeamId, integration: &Integration) -> Value {
-    let secret = |secret: &Secret| {
-        json!({
-            "id": secret.secret_id, "kind": secret.kind, "livemode": secret.livemode, "hint": secret.hint,
-            "retired": secret.retired, "addedAt": secret.added_at,
-        })
-    };
-    json!({
-        "provider": integration.provider,
-        "teamId": team,
-        "active": integration.enabled,
-        "apiBase": integration.api_base,
-        "webhookPath": path(team, integration.provider),
-        "secrets": integration.secrets.iter().map(secret).collect::<Vec<_>>(),
-    })
 }

@@ -8,12 +8,14 @@ mod args;
 mod audit;
 mod blacklist;
 mod cell;
+mod customer;
 mod demo;
 mod events;
 mod failure;
 mod global;
 mod inbox;
 mod integration;
+mod keys;
 mod license;
 mod list;
 mod logging;
@@ -74,6 +76,12 @@ enum Command {
     /// API keys.
     #[command(subcommand, name = "apikey")]
     ApiKey(apikey::ApiKeyCommand),
+    /// Customers: who bought, and forgetting them.
+    #[command(subcommand)]
+    Customer(customer::CustomerCommand),
+    /// The master key and the server's signing keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Licences, now or as they were.
     #[command(subcommand)]
     License(license::LicenseCommand),
@@ -137,6 +145,8 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Product(command) => command.run(global).await,
         Command::Integration(command) => command.run(global).await,
         Command::ApiKey(command) => command.run(global).await,
+        Command::Customer(command) => command.run(global).await,
+        Command::Keys(command) => command.run(global).await,
         Command::License(command) => command.run(global).await,
         Command::Blacklist(command) => command.run(global).await,
         Command::Requests(command) => command.run(global).await,

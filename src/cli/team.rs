@@ -12,7 +12,7 @@ use super::output::note;
 use super::verification::VerificationArgs;
 use super::{cell, output::Output};
 use crate::admin::team_settings::{self, SettingsChange};
-use crate::admin::{ACTOR_CLI, teams};
+use crate::admin::{ACTOR_CLI, signing_keys, teams};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TeamCommand {
@@ -25,6 +25,16 @@ pub(super) enum TeamCommand {
     List,
     /// Change a team's settings; what is not named stays.
     Update(UpdateArgs),
+    /// Show a team: its settings, and the public keys that its programs check answers with, old ones too.
+    Show {
+        #[command(flatten)]
+        team: TeamArg,
+    },
+    /// Give a team another key pair to sign challenges with, from now on. What the old one signed can still be verified.
+    RotateKey {
+        #[command(flatten)]
+        team: TeamArg,
+    },
     /// Show or change how verifications are answered; what is not named stays.
     Verification(VerificationArgs),
 }
@@ -77,6 +87,18 @@ impl TeamCommand {
                     Ok(())
                 }
                 Self::Verification(args) => args.run(app, output).await,
+                Self::Show { team } => show(&teams::find(app, team.team).await?, output),
+                Self::RotateKey { team } => {
+                    let team = signing_keys::rotate(app, ACTOR_CLI, team.team).await?;
+                    if output.json {
+                        return Ok(output.document(&describe(&team))?);
+                    }
+                    show(&team, output)?;
+                    note(
+                        "The last key signs from now on: programs that hold only the ones before it must learn of it.",
+                    );
+                    Ok(())
+                }
                 Self::List => list(&teams::list(app).await?, output),
                 Self::Update(args) => {
                     let change = SettingsChange {
@@ -117,12 +139,28 @@ fn list(teams: &[TeamConfig], output: &mut Output) -> anyhow::Result<()> {
     Ok(rows.finish("no teams yet: keyledger team create NAME")?)
 }
 
+fn show(team: &TeamConfig, output: &mut Output) -> anyhow::Result<()> {
+    if output.json {
+        return Ok(output.document(&describe(team))?);
+    }
+    output.line(&format!("name           {}", cell::text(&team.name)))?;
+    output.line(&format!("id             {}", team.id))?;
+    output.line(&format!("renewal grace  {} s", team.renewal_grace_seconds))?;
+    let mut table = cell::table(&["PUBLIC KEY", "SIGNS FROM", "UNTIL"]);
+    for key in signing_keys::of_team(team) {
+        let until = key.until.map_or_else(|| "now".to_owned(), cell::time);
+        table.add_row([key.public_key, cell::time(key.from), until]);
+    }
+    Ok(output.table(&table, "no keys")?)
+}
+
 fn describe(team: &TeamConfig) -> Value {
     let active = |integration: &Integration| json!({ "provider": integration.provider, "active": integration.enabled });
     json!({
         "id": team.id,
         "name": team.name,
         "publicKey": team.public_key,
+        "signingKeys": signing_keys::of_team(team),
         "mailMessage": team.mail_message,
         "renewalGraceSeconds": team.renewal_grace_seconds,
         "reminderDays": team.reminders.days,

@@ -146,6 +146,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap_or_default();
         let key = |expires_at, revoked| ApiKey {
             key_id: Uuid::nil(),
+            name: None,
             scope: ApiKeyScope::Developer,
             sha256: "aa".to_owned(),
             expires_at,

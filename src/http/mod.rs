@@ -40,7 +40,8 @@ use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::hooks::limits::LimitNotices;
 use crate::proofs::LogKey;
-use crate::verification::{ServerKey, TeamSigners, Verifier};
+use crate::mail::FileTransport;
+use crate::verification::{ServerKeys, TeamSigners, Verifier};
 
 /// What every handler can use.
 #[derive(Clone)]
@@ -50,7 +51,7 @@ pub struct Front {
     /// Answers client programs.
     pub verifier: Verifier,
     /// Signs answers to client programs.
-    pub server_key: ServerKey,
+    pub server_keys: ServerKeys,
     /// Signs exports; checkpoints are signed by a task of the server.
     pub log_key: LogKey,
     /// Sign challenges for their teams.
@@ -69,6 +70,8 @@ pub struct Front {
     pub unsigned: Arc<UnsignedLimit>,
     /// Proxies whose word on the client's address is taken.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// The folder of mails, where they go into one.
+    pub mail_folder: Option<FileTransport>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
     /// Places for what auditors ask for that takes long.

@@ -336,7 +336,6 @@ impl<'a> Draft<'a> {
         if request.events.is_empty() {
             // Without an effect there is nothing that the versions would protect.
             request.expected.clear();
-            request.links.clear();
         }
         Plan { request, conclusion }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyledger_events::event::inbox::{Provider, ProviderEventReceived};
-use keyledger_events::keys::WrappedKey;
+use keyledger_events::keys::{KeyLink, WrappedKey};
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendRequest, NewEvent, StreamId, Timestamp, id};
 use keyledger_projections::{InboxEntry, Outcome};
@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::inbox::{Delivery, InboxState, stream};
 use super::intake::Intake;
+use super::named::named;
 use super::{mac, polymart, stripe};
 use crate::app::App;
 use crate::directory::Team;
@@ -66,6 +67,8 @@ pub(super) struct Recording {
     pub(super) delivery: Delivery,
     pub(super) received: NewEvent,
     pub(super) key: WrappedKey,
+    /// The key goes when somebody whom the delivery names is forgotten.
+    pub(super) links: Vec<KeyLink>,
 }
 
 impl<'a> Incoming<'a> {
@@ -149,7 +152,9 @@ impl<'a> Incoming<'a> {
             query: self.query.clone(),
             body: received.body.clone(),
         };
-        Recording { delivery, received: self.event(received, occurred_at), key }
+        let link = |customer_id| KeyLink { key_id: key.id, customer_id };
+        let links = named(&app.keys, delivery.team, self.body).into_iter().map(link).collect();
+        Recording { delivery, received: self.event(received, occurred_at), key, links }
     }
 
     /// What would be recorded, and the key that the body is sealed with, which is stored nowhere yet.

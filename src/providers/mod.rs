@@ -8,6 +8,7 @@ pub mod intake;
 pub mod interpreter;
 mod json;
 mod mac;
+mod named;
 pub mod offer;
 pub mod payments;
 pub mod person;

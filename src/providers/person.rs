@@ -26,7 +26,7 @@ impl Person {
             return Some(id::of_fingerprint(&fingerprint));
         }
         let customer = self.provider_customer.as_deref()?;
-        Some(id::derived(team, &[self.provider.as_str(), "customer", customer]))
+        Some(of_provider(team, self.provider.as_str(), customer))
     }
 
     /// Hex of the fingerprint of their mail address, for look-ups.
@@ -35,7 +35,28 @@ impl Person {
     }
 
     fn email_fingerprint(&self, keys: &KeyRing, team: TeamId) -> Option<[u8; 32]> {
-        let email = self.email.as_deref()?.trim().to_lowercase();
-        (!email.is_empty()).then(|| keys.fingerprint("email", &[team.0.as_bytes(), email.as_bytes()]))
+        email_fingerprint(keys, team, self.email.as_deref()?)
     }
+}
+
+fn email_fingerprint(keys: &KeyRing, team: TeamId, email: &str) -> Option<[u8; 32]> {
+    let email = email.trim().to_lowercase();
+    (!email.is_empty()).then(|| keys.fingerprint("email", &[team.0.as_bytes(), email.as_bytes()]))
+}
+
+/// Our id of whoever has this mail address.
+pub fn of_email(keys: &KeyRing, team: TeamId, email: &str) -> Option<Uuid> {
+    email_fingerprint(keys, team, email).map(|fingerprint| id::of_fingerprint(&fingerprint))
+}
+
+/// Our id of whoever has the mail address with this fingerprint, in hex.
+pub fn of_email_lookup(lookup: &str) -> Option<Uuid> {
+    let mut fingerprint = [0; 32];
+    hex::decode_to_slice(lookup, &mut fingerprint).ok()?;
+    Some(id::of_fingerprint(&fingerprint))
+}
+
+/// Our id of a provider's customer whose mail address nobody tells.
+pub fn of_provider(team: TeamId, provider: &str, customer: &str) -> Uuid {
+    id::derived(team, &[provider, "customer", customer])
 }

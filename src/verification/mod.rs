@@ -27,5 +27,5 @@ pub use blacklist::Blacklist;
 pub use cache::LicenseCache;
 pub use code::{Code, Refusal};
 pub use probe::Probe;
-pub use signer::{ServerKey, SignerError, TeamSigners};
+pub use signer::{ServerKeyJson, ServerKeys, SignerError, TeamSigners};
 pub use verifier::{Caller, Verified, Verifier, VerifyError};

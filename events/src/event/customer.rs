@@ -1,6 +1,7 @@
 //! Events of a buyer.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::inbox::Origin;
 use crate::sealed::Sealed;
@@ -51,3 +52,12 @@ pub struct CustomerUpdated {
 /// A customer was taken off the list. Their licences stay what they are.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct CustomerRemoved {}
+
+/// A person was forgotten: the data keys of what was known of them, and of what named them, are destroyed. It holds
+/// nothing of theirs. Whoever finds one of these keys in a keys store destroys it again: the store was restored.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CustomerForgotten {
+    /// The data keys: the person's own, and those of deliveries that named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_ids: Vec<Uuid>,
+}

@@ -121,9 +121,11 @@ events! {
     /// A team's settings were changed.
     TeamUpdated = 1,
     /// An API key was made.
-    ApiKeyCreated = 1,
+    ApiKeyCreated = 2,
     /// An API key was revoked.
     ApiKeyRevoked = 1,
+    /// A team got another signing key.
+    SigningKeyRotated = 1,
     /// How verifications are answered was changed.
     VerificationSettingsUpdated = 1,
     /// Something was put on the blacklist.
@@ -156,6 +158,8 @@ events! {
     CustomerUpdated = 1,
     /// A customer was taken off the list.
     CustomerRemoved = 1,
+    /// A person was forgotten.
+    CustomerForgotten = 1,
     /// A verified provider event arrived.
     ProviderEventReceived = 1,
     /// A node set out to interpret a provider event with calls outside.

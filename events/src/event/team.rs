@@ -17,6 +17,15 @@ pub struct TeamRegistered {
     pub private_key: Sealed,
 }
 
+/// A team signs challenges with another key from now on. What the keys before it signed can still be verified.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SigningKeyRotated {
+    /// Base64 of the PEM of the new RSA-2048 public key.
+    pub public_key: String,
+    /// The new PKCS#8 private key, under the team's data key.
+    pub private_key: Sealed,
+}
+
 /// A team's settings were changed; what is `None` stays as it was.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TeamUpdated {
@@ -67,6 +76,9 @@ pub enum ApiKeyScope {
 pub struct ApiKeyCreated {
     /// The key's id.
     pub key_id: Uuid,
+    /// What it is for, in its maker's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it may do.
     pub scope: ApiKeyScope,
     /// Hex of the SHA-256 of the key, which has 256 random bits.

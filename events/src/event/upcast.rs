@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 type Step = fn(Value) -> Value;
 
 /// Every step there is: type, version it reads, what it does.
-const STEPS: &[(&str, u16, Step)] = &[("MailRequested", 1, mail_carried_keys)];
+const STEPS: &[(&str, u16, Step)] = &[
+    // Keys had no names.
+    ("ApiKeyCreated", 1, |old| old),
+    ("MailRequested", 1, mail_carried_keys),
+];
 
 /// The first mails carried licence keys and nothing else.
 fn mail_carried_keys(mut old: Value) -> Value {

@@ -1,7 +1,6 @@
 //! The master key: 32 bytes in a file of its own or given by the operator; it wraps every data key.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
@@ -11,7 +10,8 @@ use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::WrappedKey;
+use super::{WrappedKey, master_file};
+use crate::id;
 use crate::sealed::DataKey;
 
 /// Why there is no usable master key.
@@ -31,6 +31,20 @@ pub enum MasterKeyError {
         /// Where the text came from.
         origin: String,
     },
+    /// The keys store is under another master key.
+    #[error(
+        "the master key from {origin} is not the one that this keys store is under (that one's id begins with {in_force}); \
+         if it was rotated, put the new one in place, and else the one that belongs to this keys store"
+    )]
+    Rotated {
+        /// Where ours came from.
+        origin: String,
+        /// The first digits of the id of the one in force.
+        in_force: String,
+    },
+    /// The keys store does not answer.
+    #[error("the keys store cannot be read: {0}")]
+    Store(#[from] sqlx::Error),
     /// A data key was wrapped by another master key.
     #[error("data key {0} was wrapped by another master key; restore the master key that belongs to this keys store")]
     Other(Uuid),
@@ -38,9 +52,22 @@ pub enum MasterKeyError {
 
 /// The key above all data keys.
 #[derive(Clone)]
-pub struct MasterKey(Zeroizing<[u8; 32]>);
+pub struct MasterKey {
+    bytes: Zeroizing<[u8; 32]>,
+    id: Uuid,
+}
 
 impl MasterKey {
+    fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        let id = id::of_fingerprint(&fingerprint(&bytes, "master-key-id", &[]));
+        Self { bytes, id }
+    }
+
+    /// A new random one.
+    pub fn generate() -> Self {
+        Self::new(Zeroizing::new(rand::random()))
+    }
+
     /// Reads 64 hexadecimal digits; white space around them is ignored.
     ///
     /// # Errors
@@ -49,7 +76,17 @@ impl MasterKey {
         let mut bytes = Zeroizing::new([0; 32]);
         hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
             .map_err(|_| MasterKeyError::Malformed { origin: origin.to_owned() })?;
-        Ok(Self(bytes))
+        Ok(Self::new(bytes))
+    }
+
+    /// Its text, as [`MasterKey::from_hex`] reads it.
+    pub fn to_hex(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex::encode(self.bytes.as_slice()))
+    }
+
+    /// A name for it that tells nothing of it: a keyed fingerprint.
+    pub fn id(&self) -> Uuid {
+        self.id
     }
 
     /// Reads the key from `path`, or makes a new one there (mode 0600) when there is no such file.
@@ -59,35 +96,19 @@ impl MasterKey {
     pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
         let at = |source| MasterKeyError::File { path: path.to_owned(), source };
         if !path.exists() {
-            Self::create(path).map_err(at)?;
+            master_file::create(path, &Self::generate()).map_err(at)?;
         }
-        let mut text = Zeroizing::new(String::new());
-        File::open(path).map_err(at)?.read_to_string(&mut text).map_err(at)?;
-        Self::from_hex(&text, &path.display().to_string())
+        master_file::read(path)
     }
 
-    /// Writes a complete key beside `path` and links it into place, so that of two starting processes one wins
-    /// and neither reads half a key.
-    fn create(path: &Path) -> io::Result<()> {
-        let draft = path.with_extension(format!("draft-{}", Uuid::new_v4()));
-        let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&draft)?;
-        file.write_all(Zeroizing::new(hex::encode(bytes.as_slice())).as_bytes())?;
-        file.sync_all()?;
-        let linked = fs::hard_link(&draft, path);
-        fs::remove_file(&draft)?;
-        // A bare file name has the empty path as its parent, which cannot be opened.
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            File::open(folder)?.sync_all()?;
-        }
-        match linked {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
-        }
+    /// Itself as a data key, to be wrapped by another master key.
+    pub(super) fn as_data_key(&self, id: Uuid) -> DataKey {
+        DataKey::new(id, self.bytes.clone())
+    }
+
+    /// The master key that a data key holds.
+    pub(super) fn of_data_key(key: &DataKey) -> Self {
+        Self::new(Zeroizing::new(*key.bytes()))
     }
 
     /// Encrypts a data key for the keys store.
@@ -96,10 +117,10 @@ impl MasterKey {
         let id = key.id();
         let payload = Payload { msg: key.bytes(), aad: id.as_bytes() };
         #[expect(clippy::expect_used, reason = "encrypting 32 bytes cannot exceed the cipher's limit")]
-        let ciphertext = XChaCha20Poly1305::new((&*self.0).into())
+        let ciphertext = XChaCha20Poly1305::new((&*self.bytes).into())
             .encrypt(&XNonce::from(nonce), payload)
             .expect("32 bytes can be encrypted");
-        WrappedKey { id, wrapped: [nonce.as_slice(), &ciphertext].concat() }
+        WrappedKey { id, wrapped: [self.id.as_bytes().as_slice(), &nonce, &ciphertext].concat() }
     }
 
     /// Decrypts a data key from the keys store.
@@ -108,10 +129,12 @@ impl MasterKey {
     /// When it was wrapped by another master key or its bytes were changed.
     pub fn unwrap(&self, key: &WrappedKey) -> Result<DataKey, MasterKeyError> {
         let other = || MasterKeyError::Other(key.id);
-        let (nonce, ciphertext) = key.wrapped.split_first_chunk::<24>().ok_or_else(other)?;
+        let (nonce, ciphertext) = key.sealed().split_first_chunk::<24>().ok_or_else(other)?;
         let payload = Payload { msg: ciphertext, aad: key.id.as_bytes() };
         let plain = Zeroizing::new(
-            XChaCha20Poly1305::new((&*self.0).into()).decrypt(&XNonce::from(*nonce), payload).map_err(|_| other())?,
+            XChaCha20Poly1305::new((&*self.bytes).into())
+                .decrypt(&XNonce::from(*nonce), payload)
+                .map_err(|_| other())?,
         );
         let bytes: [u8; 32] = plain.as_slice().try_into().map_err(|_| other())?;
         Ok(DataKey::new(key.id, Zeroizing::new(bytes)))
@@ -120,14 +143,18 @@ impl MasterKey {
     /// A keyed fingerprint for look-ups of guessable values (mail addresses, licence keys): HMAC-SHA256 under a
     /// key derived from the master key for `purpose`, over length-prefixed parts.
     pub fn fingerprint(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let derived = mac(self.0.as_slice(), |mac| mac.update(purpose.as_bytes()));
-        mac(&derived, |mac| {
-            for part in parts {
-                mac.update(&(part.len() as u64).to_be_bytes());
-                mac.update(part);
-            }
-        })
+        fingerprint(&self.bytes, purpose, parts)
     }
+}
+
+fn fingerprint(root: &[u8; 32], purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let derived = mac(root, |mac| mac.update(purpose.as_bytes()));
+    mac(&derived, |mac| {
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+    })
 }
 
 fn mac(key: &[u8], feed: impl FnOnce(&mut Hmac<Sha256>)) -> [u8; 32] {
@@ -153,7 +180,7 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+            assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
         }
         Ok(())
     }
@@ -164,6 +191,10 @@ mod tests {
         let two = MasterKey::from_hex(&"22".repeat(32), "test")?;
         let wrapped = one.wrap(&DataKey::generate(Uuid::nil()));
         assert!(matches!(two.unwrap(&wrapped), Err(MasterKeyError::Other(_))));
+        // What was wrapped before ids were told is read too.
+        let old = WrappedKey { id: wrapped.id, wrapped: wrapped.wrapped[16..].to_vec() };
+        assert_eq!((old.master(), wrapped.master()), (None, Some(one.id())));
+        assert_eq!(one.unwrap(&old)?.bytes(), one.unwrap(&wrapped)?.bytes());
         assert!(MasterKey::from_hex("1234", "test").is_err());
         assert_ne!(one.fingerprint("email", &[b"a"]), two.fingerprint("email", &[b"a"]));
         assert_ne!(one.fingerprint("email", &[b"ab", b"c"]), one.fingerprint("email", &[b"a", b"bc"]));

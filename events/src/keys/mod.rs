@@ -4,10 +4,14 @@
 //! (licence keys, secrets). New keys are durable here before the ledger commits what they seal. A copy of the
 //! keys must be no older than the copy of the ledger beside it.
 
+mod guarded;
 mod master;
+mod master_file;
 mod postgres;
 mod ring;
+mod rotate;
 mod sqlite;
+mod vault;
 
 use std::sync::Arc;
 
@@ -17,15 +21,34 @@ use uuid::Uuid;
 pub use master::{MasterKey, MasterKeyError};
 pub use postgres::PostgresKeys;
 pub use ring::{KeyRing, KeyRingError};
+pub use rotate::{RotateError, Rotation, Wanted};
 pub use sqlite::SqliteKeys;
+pub use vault::{KeyVault, MasterRecord, ServerKeyRecord, SharedKeyVault, StaleMaster};
 
 /// A data key as it is stored: encrypted under the master key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrappedKey {
     /// The key's id: the delivery's, customer's or team's.
     pub id: Uuid,
-    /// Nonce and ciphertext.
+    /// The id of the master key that wraps it, nonce and ciphertext: [`WRAPPED_BYTES`] in all. Without the id it was
+    /// wrapped before master keys could change.
     pub wrapped: Vec<u8>,
+}
+
+/// The length of a wrapped key: 16 bytes of id, 24 of nonce, 32 of key, 16 of tag.
+pub const WRAPPED_BYTES: i64 = 88;
+
+impl WrappedKey {
+    /// The id of the master key that wraps it, where it is told.
+    pub fn master(&self) -> Option<Uuid> {
+        let (id, rest) = self.wrapped.split_first_chunk::<16>()?;
+        (rest.len() == 72).then(|| Uuid::from_bytes(*id))
+    }
+
+    /// Nonce and ciphertext.
+    fn sealed(&self) -> &[u8] {
+        if self.master().is_some() { &self.wrapped[16..] } else { &self.wrapped }
+    }
 }
 
 /// A delivery's key that must go when a customer is forgotten, because the delivery names them.

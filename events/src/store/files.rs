@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row as _, SqlitePool};
 
 /// How long a writer waits for another process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of the write connection for pages, in KiB: ids are random, so what is written lies all over the indexes, and a
 /// page that is not in memory is read before it is changed. SQLite's own 2 MiB hold those of a few thousand licences.
 const WRITER_CACHE_KIB: u32 = 32 << 10;
+/// Times it is tried to empty the log of changes while others read from it, each after waiting [`BUSY_TIMEOUT`].
+const TRUNCATE_TRIES_MAX: u32 = 3;
 /// Concurrent readers of one file.
 const READERS_MAX: u32 = 4;
 
@@ -48,4 +50,19 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
     let readers =
         pool().max_connections(READERS_MAX).min_connections(1).connect_with(options.pragma("query_only", "ON")).await?;
     Ok(SqliteFile { writer, readers })
+}
+
+/// Moves everything from the log of changes (`…-wal`) into the file and empties the log, which otherwise keeps pages as
+/// they were before something was deleted. `false` when somebody would not let go of it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub async fn truncate_wal(writer: &SqlitePool) -> Result<bool, sqlx::Error> {
+    for _ in 0..TRUNCATE_TRIES_MAX {
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+        if row.try_get::<i64, _>(0)? == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -21,7 +21,7 @@ use crate::envelope::{HashMismatch, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::{Frontier, FrontierError};
 
-pub use files::{SqliteFile, open_sqlite};
+pub use files::{SqliteFile, open_sqlite, truncate_wal};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
 pub use postgres::PostgresLedger;
 pub use proofs::{ProofStore, SharedProofStore};
@@ -148,6 +148,20 @@ pub trait Ledger: Send + Sync + 'static {
     /// [`PAGE_EVENTS_MAX`]): what a cache needs to know, without what happened.
     async fn changes(&self, after: Position, limit: u32) -> Result<Vec<Change>, LedgerError> {
         Ok(self.read(after, limit).await?.iter().map(Change::of).collect())
+    }
+
+    /// The CustomerForgotten after `after`, of all teams, in order, at most `limit` (at most [`PAGE_EVENTS_MAX`]).
+    async fn forgotten(&self, mut after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let limit = usize::try_from(limit.min(PAGE_EVENTS_MAX)).unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let page = self.read(after, PAGE_EVENTS_MAX).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            found.extend(page.into_iter().filter(|event| event.event_type == "CustomerForgotten"));
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The version of a stream; 0 when there is none.

@@ -201,6 +201,19 @@ impl Ledger for PostgresLedger {
         query.fetch_all(&self.readers).await?.iter().map(|row| change!(row)).collect()
     }
 
+    async fn forgotten(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let page = format!(
+            "SELECT {COLUMNS} FROM ledger.event WHERE type = 'CustomerForgotten' AND position > $1 \
+             ORDER BY position LIMIT $2"
+        );
+        let rows = sqlx::query(AssertSqlSafe(page))
+            .bind(after.0)
+            .bind(i64::from(limit.min(PAGE_EVENTS_MAX)))
+            .fetch_all(&self.readers)
+            .await?;
+        events(rows)
+    }
+
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
         let version = sqlx::query_scalar("SELECT version FROM ledger.stream WHERE team = $1 AND stream = $2")
             .bind(team.0)

@@ -124,6 +124,13 @@ impl Ledger for SqliteLedger {
         query.fetch_all(&self.file.readers).await?.iter().map(|row| change!(row)).collect()
     }
 
+    async fn forgotten(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
+        query.push(COLUMNS).push(" FROM event WHERE type = 'CustomerForgotten' AND position > ").push_bind(after.0);
+        query.push(" ORDER BY position LIMIT ").push_bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        events(query.build().fetch_all(&self.file.readers).await?)
+    }
+
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
         let version = sqlx::query_scalar("SELECT version FROM stream WHERE team = $1 AND stream = $2")
             .bind(team.0)

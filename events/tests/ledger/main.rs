@@ -9,5 +9,6 @@ mod keys;
 mod lost_commit;
 mod model;
 mod proofs;
+mod rotation;
 mod support;
 mod tamper;

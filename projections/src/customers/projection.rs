@@ -33,8 +33,11 @@ pub struct Customer {
     pub address: Option<SealedField>,
     /// The seller's notes; the field is [`Customer::METADATA_FIELD`].
     pub metadata: Option<SealedField>,
-    /// Whether they were taken off the list.
+    /// Whether they were taken off the list, or forgotten.
     pub removed: bool,
+    /// Whether they were forgotten: nothing that tells who they are is kept.
+    #[serde(default)]
+    pub forgotten: bool,
     /// When they became known.
     pub created_at: Timestamp,
     /// Their place in the ledger.
@@ -76,9 +79,10 @@ impl Customer {
         match event {
             // Somebody who was taken off the list has come back.
             Event::CustomerRegistered(registered) => {
+                customer.provider_customer.clone_from(&registered.provider_customer);
                 customer.email_lookup.clone_from(&registered.email_lookup);
                 (customer.email, customer.name) = (sealed(&registered.email), sealed(&registered.name));
-                customer.removed = false;
+                (customer.removed, customer.forgotten) = (false, false);
             }
             Event::CustomerUpdated(update) => {
                 customer.email_lookup.clone_from(&update.email_lookup);
@@ -87,12 +91,20 @@ impl Customer {
                 customer.metadata = sealed(&update.metadata);
             }
             Event::CustomerRemoved(_) => customer.removed = true,
+            Event::CustomerForgotten(_) => customer.forget(),
             _ => {}
         }
         customer.updated_at = recorded.recorded_at;
         customer.updated_position = recorded.position;
         customer.version = recorded.stream_version;
         Some(customer)
+    }
+
+    fn forget(&mut self) {
+        (self.removed, self.forgotten) = (true, true);
+        (self.provider_customer, self.email_lookup) = (None, None);
+        (self.email, self.name, self.username) = (None, None, None);
+        (self.address, self.metadata) = (None, None);
     }
 
     fn registered(recorded: &RecordedEvent, registered: &CustomerRegistered) -> Self {
@@ -107,6 +119,7 @@ impl Customer {
             address: None,
             metadata: None,
             removed: false,
+            forgotten: false,
             created_at: recorded.recorded_at,
             created_position: recorded.position,
             updated_at: recorded.recorded_at,
@@ -121,7 +134,7 @@ pub struct CustomersFold;
 
 impl Fold for CustomersFold {
     const NAME: &'static str = "customers";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -130,6 +143,7 @@ impl Fold for CustomersFold {
             Column::int("updated_position"),
             Column::int("removed"),
             Column::text("email_lookup").or_null(),
+            Column::text("provider_customer").or_null(),
             Column::text("doc"),
         ],
         key_columns: 2,
@@ -137,6 +151,11 @@ impl Fold for CustomersFold {
             Index { name: "listed", columns: "team, removed, created_position", only: None },
             Index { name: "updated", columns: "team, removed, updated_position", only: None },
             Index { name: "email", columns: "team, email_lookup", only: Some("email_lookup IS NOT NULL") },
+            Index {
+                name: "at_provider",
+                columns: "team, provider_customer",
+                only: Some("provider_customer IS NOT NULL"),
+            },
         ],
     };
     const STREAMS: &'static [StreamKind] = &[StreamKind::Customer];
@@ -156,6 +175,7 @@ impl Fold for CustomersFold {
             customer.updated_position.into(),
             customer.removed.into(),
             Value::Text(customer.email_lookup.clone()),
+            Value::Text(customer.provider_customer.clone()),
             to_json(customer)?,
         ])
     }

@@ -39,6 +39,29 @@ impl TeamViews<'_> {
         total(self.views, CustomersFold::NAME, self.listed_customers()).await
     }
 
+    /// The customers, those taken off the list among them, who have this mail address's fingerprint, or whom a provider
+    /// knows by this id.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn customers_named(
+        &self,
+        email_lookup: Option<&str>,
+        provider_customer: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Customer>, QueryError> {
+        let mut found = Vec::new();
+        for (column, value) in [("email_lookup", email_lookup), ("provider_customer", provider_customer)] {
+            let Some(value) = value else { continue };
+            let sql = format!("SELECT doc FROM {{table}} WHERE team = $1 AND {column} = $2 LIMIT $3");
+            let args = vec![self.team.into(), Value::text(value), i64::from(limit).into()];
+            for row in self.views.query(CustomersFold::NAME, &sql, args).await? {
+                found.push(state::<CustomersFold>(&row)?);
+            }
+        }
+        Ok(found)
+    }
+
     fn listed_customers(&self) -> Conditions {
         Conditions::default().equal("team", self.team).equal("removed", false)
     }

@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use keyledger_events::store::SqliteFile;
+use keyledger_events::store::{SqliteFile, truncate_wal};
 use sqlx::PgPool;
 
 pub use open::OpenError;
@@ -76,6 +76,18 @@ impl Database {
     pub fn is_postgres(&self) -> bool {
         matches!(self, Self::Postgres(_))
     }
+
+    /// Leaves nothing of what was deleted or replaced before in the files: on SQLite, empties the log of changes. `false`
+    /// when somebody would not let go of it.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn leave_no_trace(&self) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => truncate_wal(&file.writer).await,
+            Self::Postgres(_) => Ok(true),
+        }
+    }
 }
 
 /// The qualified name of a table of views.
@@ -134,6 +146,14 @@ impl ViewStore {
     /// When the database refuses.
     pub async fn fetch(&self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         self.database.fetch(sql, args).await
+    }
+
+    /// See [`Database::leave_no_trace`].
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn leave_no_trace(&self) -> Result<bool, sqlx::Error> {
+        self.database.leave_no_trace().await
     }
 
     /// Whether this is PostgreSQL.

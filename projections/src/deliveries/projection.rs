@@ -19,6 +19,7 @@ impl Fold for DeliveriesFold {
             Column::bytes("team"),
             Column::bytes("id"),
             Column::text("purchase"),
+            Column::bytes("customer_id"),
             Column::text("state"),
             Column::int("requested_position"),
             // When it may be sent, in microseconds, 0 at once; NULL when that is over.
@@ -29,6 +30,7 @@ impl Fold for DeliveriesFold {
         indexes: &[
             Index { name: "listed", columns: "team, requested_position", only: None },
             Index { name: "purchase", columns: "team, purchase", only: None },
+            Index { name: "customer", columns: "team, customer_id", only: None },
             Index { name: "pending", columns: "requested_position, ready_at", only: Some("ready_at IS NOT NULL") },
         ],
     };
@@ -46,6 +48,7 @@ impl Fold for DeliveriesFold {
     fn encode(delivery: &Delivery) -> Result<Vec<Value>, String> {
         Ok(vec![
             Value::text(delivery.purchase.to_string()),
+            delivery.customer_id.into(),
             Value::text(delivery.state.as_str()),
             delivery.requested_position.into(),
             Value::Int(delivery.ready_at_microseconds()),

@@ -39,6 +39,15 @@ impl TeamViews<'_> {
         self.list_deliveries(conditions, Page::default()).await
     }
 
+    /// The mails to a customer, newest first.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn deliveries_to(&self, customer_id: Uuid) -> Result<Vec<Delivery>, QueryError> {
+        let conditions = Conditions::default().equal("team", self.team).equal("customer_id", customer_id);
+        self.list_deliveries(conditions, Page::default()).await
+    }
+
     async fn list_deliveries(&self, conditions: Conditions, page: Page) -> Result<Vec<Delivery>, QueryError> {
         let decode = state::<DeliveriesFold>;
         list(self.views, DeliveriesFold::NAME, "requested_position", conditions, page, decode).await

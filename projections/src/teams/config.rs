@@ -29,6 +29,10 @@ pub struct TeamConfig {
     pub public_key: String,
     /// Its PKCS#8 private key; the field is [`TeamConfig::PRIVATE_KEY_FIELD`].
     pub private_key: SealedField,
+    /// Since when it signs with that key pair.
+    pub key_since: Timestamp,
+    /// The key pairs before it, the oldest first.
+    pub earlier_keys: Vec<EarlierKey>,
     /// The paragraph that goes into every mail.
     pub mail_message: Option<String>,
     /// How long past the paid period a subscription licence stays valid, in seconds.
@@ -68,6 +72,17 @@ impl Default for Reminders {
     }
 }
 
+/// A key that a team signed with; what it signed can be verified for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierKey {
+    /// Base64 of the PEM of the public key.
+    pub public_key: String,
+    /// Since when it signed.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// How a team's verifications are answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct VerificationSettings {
@@ -102,7 +117,7 @@ impl BlacklistEntry {
 }
 
 impl TeamConfig {
-    /// The field of TeamRegistered that holds the private key.
+    /// The field of TeamRegistered and SigningKeyRotated that holds the private key.
     pub const PRIVATE_KEY_FIELD: &'static str = "private_key";
     /// The field of TeamContactUpdated that holds the owner's mail address.
     pub const CONTACT_FIELD: &'static str = "email";
@@ -168,6 +183,8 @@ impl Secret {
 pub struct ApiKey {
     /// Its id.
     pub key_id: Uuid,
+    /// What it is for, in its maker's words.
+    pub name: Option<String>,
     /// What it may do.
     pub scope: ApiKeyScope,
     /// Hex of the SHA-256 of the key.

@@ -7,7 +7,7 @@ use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
 
 use super::config::{
-    ApiKey, BlacklistEntry, Integration, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig, VerificationSettings,
+    ApiKey, BlacklistEntry, EarlierKey, Integration, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig, VerificationSettings,
 };
 use crate::db::Value;
 use crate::fold::{Fold, Key, from_json, to_json};
@@ -76,6 +76,8 @@ fn registered(recorded: &RecordedEvent, team: &TeamRegistered) -> TeamConfig {
         name: team.name.clone(),
         public_key: team.public_key.clone(),
         private_key: SealedField::new(&team.private_key, recorded.event_id),
+        key_since: recorded.recorded_at,
+        earlier_keys: Vec::new(),
         mail_message: None,
         renewal_grace_seconds: RENEWAL_GRACE_SECONDS,
         created_at: recorded.recorded_at,
@@ -98,6 +100,7 @@ fn apply(team: &mut TeamConfig, recorded: &RecordedEvent, event: &Event) {
         Event::TeamUpdated(update) => updated(team, update),
         Event::ApiKeyCreated(key) => team.api_keys.push(ApiKey {
             key_id: key.key_id,
+            name: key.name.clone(),
             scope: key.scope,
             sha256: key.sha256.clone(),
             expires_at: key.expires_at,
@@ -107,6 +110,13 @@ fn apply(team: &mut TeamConfig, recorded: &RecordedEvent, event: &Event) {
         Event::ApiKeyRevoked(key) => {
             let revoked = team.api_keys.iter_mut().find(|known| known.key_id == key.key_id);
             revoked.into_iter().for_each(|known| known.revoked = true);
+        }
+        Event::SigningKeyRotated(rotated) => {
+            let (until, public_key) = (recorded.recorded_at, rotated.public_key.clone());
+            let (from, public_key) =
+                (std::mem::replace(&mut team.key_since, until), std::mem::replace(&mut team.public_key, public_key));
+            team.earlier_keys.push(EarlierKey { public_key, from, until });
+            team.private_key = SealedField::new(&rotated.private_key, recorded.event_id);
         }
         Event::VerificationSettingsUpdated(update) => verification_updated(&mut team.verification, update),
         Event::BlacklistEntryAdded(entry) => team.blacklist.push(BlacklistEntry {

@@ -53,8 +53,13 @@ async fn a_team_gathers_its_settings_connections_and_keys(home: &Home) -> TestRe
         renewal_grace_seconds: Some(60),
         ..TeamUpdated::default()
     };
-    let api_key =
-        ApiKeyCreated { key_id: id::fresh(), scope: ApiKeyScope::Auditor, sha256: "ab".repeat(32), expires_at: None };
+    let api_key = ApiKeyCreated {
+        key_id: id::fresh(),
+        scope: ApiKeyScope::Auditor,
+        sha256: "ab".repeat(32),
+        expires_at: None,
+        name: None,
+    };
     let retired = SecretRetired { provider: Provider::Stripe, secret_id: old.secret_id };
     home.append(
         team,

@@ -3,9 +3,11 @@
 //! One call is one append: all of it happens or nothing does.
 
 mod change;
+mod json;
 mod secrets;
 
 pub use change::{IntegrationChange, NewSecret, decide};
+pub use json::{IntegrationJson, SecretJson, webhook_path};
 pub use secrets::{livemode_of, refuse_mistaken};
 
 use keyledger_events::event::inbox::Provider;

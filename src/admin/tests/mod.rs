@@ -13,6 +13,7 @@ use keyledger_projections::Outcome;
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::api_keys::{Expires, WantedApiKey};
 use super::integrations::{IntegrationChange, NewSecret};
 use super::{ACTOR_CLI, AdminError, api_keys, inbox, integrations, licenses, mails, products, teams};
 use crate::admin::idempotency::Maker;
@@ -37,7 +38,8 @@ async fn a_team_is_made_with_a_key_that_opens(home: Home) -> TestResult {
     let context = found.private_key.context(team.id, keyledger_projections::TeamConfig::PRIVATE_KEY_FIELD);
     let pkcs8 = home.app.keys.open(context, &found.private_key.value).await?;
     assert!(aws_lc_rs::rsa::KeyPair::from_pkcs8(&pkcs8).is_ok());
-    let key = api_keys::create(&home.app, ACTOR_CLI, team.id, ApiKeyScope::Auditor, Some(1)).await?;
+    let wanted = WantedApiKey { scope: ApiKeyScope::Auditor, name: None, expires: Expires::InDays(1) };
+    let key = api_keys::create(&home.app, ACTOR_CLI, team.id, wanted).await?;
     assert_eq!(teams::find(&home.app, team.id).await?.api_keys[0].key_id, key.id);
     let unknown = TeamId(key.id);
     let product = products::Description::named("X");

@@ -6,10 +6,14 @@ pub(super) mod projections;
 pub(super) mod reconcile;
 pub(super) mod settings;
 pub(super) mod webhooks;
+pub(super) mod api_keys;
+pub(super) mod forget;
+pub(super) mod integrations;
+pub(super) mod signing_keys;
 
 use axum::Router;
 use axum::middleware::map_response_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use super::Front;
 use super::envelope::{method_not_allowed, not_found, seal};
@@ -28,6 +32,16 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .route("/webhooks/{webhookId}/redeliver", post(deliveries::redeliver_failed))
         .route("/webhooks/{webhookId}/deliveries", get(deliveries::list))
         .route("/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", post(deliveries::redeliver))
+        .route("/apikeys", get(api_keys::list).post(api_keys::create))
+        .route("/apikeys/{keyId}", delete(api_keys::revoke))
+        .route("/integrations", get(integrations::list))
+        .route("/integrations/{provider}", get(integrations::show).patch(integrations::update))
+        .route("/integrations/{provider}/secrets", post(integrations::add_secret))
+        .route("/integrations/{provider}/secrets/{secretId}", delete(integrations::retire_secret))
+        .route("/signing-keys", get(signing_keys::list))
+        .route("/signing-keys/rotate", post(signing_keys::rotate))
+        .route("/customers/forget", post(forget::by_email))
+        .route("/customers/{customerId}/forget", post(forget::by_id))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(map_response_with_state(front.clone(), seal));

@@ -61,7 +61,7 @@ pub(super) fn respond(front: &Front, reply: &Reply<'_>, challenge: Option<&str>)
     };
     // A struct of texts and numbers always has a JSON form.
     let body = serde_json::to_vec(&Envelope { data: reply.data.as_ref(), result }).unwrap_or_default();
-    let signature = challenge.map(|challenge| front.server_key.header(now.as_second(), challenge, &body));
+    let signature = challenge.and_then(|challenge| front.server_keys.header(now, challenge, &body));
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = reply.code.status();
     let headers = response.headers_mut();

@@ -13,5 +13,5 @@ use crate::http::Front;
 const CACHE: &str = "public, max-age=3600";
 
 pub(super) async fn keys(State(front): State<Arc<Front>>) -> Response {
-    ([(header::CACHE_CONTROL, CACHE)], Json(front.server_key.jwks())).into_response()
+    ([(header::CACHE_CONTROL, CACHE)], Json(front.server_keys.jwks())).into_response()
 }

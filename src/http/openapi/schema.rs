@@ -140,6 +140,8 @@ paths! {
     ProductPath { productId: Uuid },
     /// An endpoint for webhooks.
     WebhookPath { webhookId: Uuid },
+    /// An API key.
+    ApiKeyPath { keyId: Uuid },
 }
 
 /// An event.
@@ -166,6 +168,34 @@ pub(in crate::http) struct LicenseKeyPath {
     /// The licence key.
     #[param(pattern = "^[A-Z0-9]{5}(-[A-Z0-9]{5}){4}$")]
     licenseKey: String,
+}
+
+/// A provider's connection.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only described")]
+#[expect(non_snake_case, reason = "the names in the URL")]
+pub(in crate::http) struct ProviderPath {
+    /// The team's id.
+    teamId: Uuid,
+    /// stripe or polymart.
+    #[param(pattern = "^(stripe|polymart)$")]
+    provider: String,
+}
+
+/// A secret of a provider's connection.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only described")]
+#[expect(non_snake_case, reason = "the names in the URL")]
+pub(in crate::http) struct SecretPath {
+    /// The team's id.
+    teamId: Uuid,
+    /// stripe or polymart.
+    #[param(pattern = "^(stripe|polymart)$")]
+    provider: String,
+    /// The secret's id.
+    secretId: Uuid,
 }
 
 /// A device or an address of a licence.

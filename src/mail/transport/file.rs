@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lettre::Message;
 use lettre::message::header::MessageId;
@@ -14,6 +15,8 @@ use super::SendError;
 
 /// Characters of a Message-ID that is a file's name as it is; longer ones are hashed.
 const NAME_CHARS_MAX: usize = 120;
+/// A temporary file that is older was left behind by a crash.
+const WRITING_MAX: Duration = Duration::from_secs(60);
 /// Only the user that keyledger runs as may look into the folder …
 const FOLDER_MODE: u32 = 0o700;
 /// … and read the mails: they carry licence keys.
@@ -34,6 +37,16 @@ impl FileTransport {
     /// Where the mail with this Message-ID is or will be, with or without angle brackets.
     pub fn path_of(&self, message_id: &str) -> PathBuf {
         self.folder.join(file_name(message_id))
+    }
+
+    /// Deletes the mails with these Message-IDs, and what crashes left behind of any. Tells how many mails there were.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub async fn forget(&self, message_ids: &[String]) -> io::Result<u64> {
+        let (folder, paths) = (self.folder.clone(), message_ids.iter().map(|id| self.path_of(id)).collect());
+        let deleted = tokio::task::spawn_blocking(move || delete_durably(&folder, paths)).await;
+        deleted.map_err(io::Error::other).flatten()
     }
 
     /// Writes the mail and waits until it is durable.
@@ -77,6 +90,31 @@ fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     }
     written?;
     File::open(folder)?.sync_all()
+}
+
+fn delete_durably(folder: &Path, paths: Vec<PathBuf>) -> io::Result<u64> {
+    if !folder.exists() {
+        return Ok(0);
+    }
+    let mut deleted = 0;
+    for path in paths {
+        match fs::remove_file(path) {
+            Ok(()) => deleted += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_temporary = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"));
+        let is_left_over = || entry.metadata()?.modified()?.elapsed().map_err(io::Error::other);
+        if is_temporary && is_left_over().is_ok_and(|age| age > WRITING_MAX) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    File::open(folder)?.sync_all()?;
+    Ok(deleted)
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -140,5 +178,25 @@ mod tests {
         let names: std::collections::HashSet<_> = odd.iter().map(|id| file_name(id)).collect();
         assert_eq!(names.len(), odd.len());
         assert!(names.iter().all(|name| name.starts_with("sha256-") && !name.contains('/')), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_mail_is_gone_and_others_stay() -> Outcome {
+        let root = tempfile::tempdir()?;
+        let transport = FileTransport::new(root.path().join("mail"));
+        assert_eq!(transport.forget(&["<2c1f3f0e@keyledger>".to_owned()]).await?, 0, "there is no folder yet");
+        transport.send(&mail("AAAAA-AAAAA-AAAAA-AAAAA-AAAAA")?).await?;
+        fs::write(root.path().join("mail/other.eml"), "somebody else's")?;
+        fs::write(root.path().join("mail/.1.tmp"), "being written")?;
+        fs::write(root.path().join("mail/.2.tmp"), "left behind")?;
+        let hour_ago = fs::metadata(root.path().join("mail/.2.tmp"))?.modified()? - Duration::from_secs(3_600);
+        File::options().write(true).open(root.path().join("mail/.2.tmp"))?.set_modified(hour_ago)?;
+        let ids = ["<2c1f3f0e@keyledger>".to_owned(), "<never@keyledger>".to_owned()];
+        assert_eq!(transport.forget(&ids).await?, 1);
+        let mut names: Vec<_> =
+            fs::read_dir(root.path().join("mail"))?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>()?;
+        names.sort();
+        assert_eq!(names, [".1.tmp", "other.eml"]);
+        Ok(())
     }
 }

@@ -78,6 +78,14 @@ impl Transport {
         }
     }
 
+    /// The folder, where mail goes into one.
+    pub fn folder(&self) -> Option<&FileTransport> {
+        match self {
+            Self::File(folder) => Some(folder),
+            Self::Smtp(_) => None,
+        }
+    }
+
     /// Hands the mail over; when this returns, it is durable in the folder or accepted by the server.
     ///
     /// # Errors

@@ -76,6 +76,7 @@ impl Mailer {
             Ok(message) => {
                 let Some(claimed) = self.claim(delivery, now).await? else { return Ok(()) };
                 let sent = self.send(&message).await;
+                self.forget_if_forgotten(&claimed).await;
                 self.conclude(&claimed, sent).await
             }
             Err(ComposeError::Unsendable(error)) => {
@@ -111,6 +112,19 @@ impl Mailer {
                 format!("the mail was not taken within {} s; it may have been all the same", SEND_MAX.as_secs());
             Err(SendError::Transient { reason })
         })
+    }
+
+    /// Whoever forgets the buyer destroys their key and then deletes their mails. A mail that was written into its folder
+    /// only after that is deleted here: one of the two comes second.
+    async fn forget_if_forgotten(&self, delivery: &Delivery) {
+        let Some(folder) = self.transport.folder() else { return };
+        let key = self.app.keys.key_unless_gone(delivery.to.value.key_id()).await;
+        if !matches!(key, Ok(None)) {
+            return;
+        }
+        if let Err(error) = folder.forget(std::slice::from_ref(&delivery.message_id)).await {
+            tracing::error!(%error, team = %delivery.team, mail = %delivery.id, "the mail of a forgotten buyer cannot be deleted from its folder; delete it by hand");
+        }
     }
 
     /// Records what came of an attempt, and insists: the mail is out and must not go out again.

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::Error;
 use super::app::{Answer, TestApp};
+use super::{Error, Keyledger};
 
 /// A key of a team, and where it is used.
 #[derive(Debug)]
@@ -25,6 +25,11 @@ impl TestApp {
 }
 
 impl Program<'_> {
+    /// A program of the team with a key that was made elsewhere.
+    pub(crate) fn with_key<'a>(app: &'a TestApp, key: &str, key_id: &str) -> Program<'a> {
+        Program { app, key: key.to_owned(), key_id: key_id.to_owned(), team: app.team.clone() }
+    }
+
     /// The same key at another team's address.
     pub(crate) fn at(&self, team: &str) -> Self {
         Self { app: self.app, key: self.key.clone(), key_id: self.key_id.clone(), team: team.to_owned() }
@@ -48,6 +53,27 @@ impl Program<'_> {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        Answer::of(request.send().await?).await
+    }
+
+    /// Calls the administration; `path` follows the team.
+    pub(crate) async fn admin(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Error> {
+        self.admin_at(&self.app.server, method, path, body).await
+    }
+
+    /// The same at another server.
+    pub(crate) async fn admin_at(
+        &self,
+        server: &Keyledger,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
+        let url = server.url(&format!("/api/v1/admin/teams/{}{path}", self.team));
+        let mut request = self.app.http.request(method, url).bearer_auth(&self.key);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }

@@ -11,6 +11,7 @@ pub(crate) mod hooks;
 pub(crate) mod localstripe;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod scan;
 pub(crate) mod sign;
 pub(crate) mod smtp;
 pub(crate) mod stripe_api;

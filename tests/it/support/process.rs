@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -48,7 +48,7 @@ impl Options {
 struct Home {
     folder: TempDir,
     database_url: String,
-    env: Vec<(String, String)>,
+    env: Mutex<Vec<(String, String)>>,
     runs: AtomicU32,
     /// Dropped with the last server that uses it.
     _database: Option<TestDatabase>,
@@ -61,7 +61,8 @@ impl Home {
             command.env_remove(name);
         }
         command.current_dir(self.folder.path()).env("KEYLEDGER_DATABASE_URL", &self.database_url);
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        let env = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        command.envs(env.iter().map(|(name, value)| (name, value)));
         command
     }
 }
@@ -108,7 +109,7 @@ impl Keyledger {
         }
         env.extend(options.env);
         let runs = AtomicU32::new(0);
-        let home = Home { folder, database_url, env, runs, _database: database };
+        let home = Home { folder, database_url, env: Mutex::new(env), runs, _database: database };
         let mut server = Self { home: Arc::new(home), child: None, base: String::new() };
         server.run().await?;
         Ok(server)
@@ -179,6 +180,19 @@ impl Keyledger {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Variables for processes that are started from now on, on top of those that there are.
+    pub(crate) fn change_environment(&self, variables: Vec<(String, String)>) -> TestResult {
+        let mut env = self.home.env.lock().unwrap_or_else(PoisonError::into_inner);
+        env.retain(|(name, _)| variables.iter().all(|(changed, _)| changed != name));
+        env.extend(variables);
+        Ok(())
+    }
+
+    /// A command beside the server, to be run by the test itself.
+    pub(crate) fn command(&self) -> std::process::Command {
+        self.home.command()
     }
 
     /// The address of something served, for example `url("/healthz")`.

@@ -1,7 +1,7 @@
 //! Teams, products, integrations, customers.
 
 use keyledger_events::Event;
-use keyledger_events::event::customer::{CustomerRegistered, CustomerRemoved, CustomerUpdated};
+use keyledger_events::event::customer::{CustomerForgotten, CustomerRegistered, CustomerRemoved, CustomerUpdated};
 use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::integration::{
     IntegrationDisabled, IntegrationEnabled, IntegrationUpdated, SecretAdded, SecretKind, SecretRetired,
@@ -10,7 +10,8 @@ use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::event::product::{ProductRegistered, ProductRemoved, ProductUpdated};
 use keyledger_events::event::team::{
     ApiKeyCreated, ApiKeyRevoked, ApiKeyScope, BlacklistEntryAdded, BlacklistEntryRemoved, BlacklistKind,
-    RemindersUpdated, ReturnedFields, TeamContactUpdated, TeamRegistered, TeamUpdated, VerificationSettingsUpdated,
+    RemindersUpdated, ReturnedFields, SigningKeyRotated, TeamContactUpdated, TeamRegistered, TeamUpdated,
+    VerificationSettingsUpdated,
 };
 
 use super::{sealed, time, uuid};
@@ -23,6 +24,11 @@ pub(super) fn samples() -> TestResult<Vec<Event>> {
 fn verification() -> TestResult<Vec<Event>> {
     Ok(vec![
         ApiKeyRevoked { key_id: uuid(20) }.into(),
+        SigningKeyRotated {
+            public_key: "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0K".to_owned(),
+            private_key: sealed(uuid(1))?,
+        }
+        .into(),
         VerificationSettingsUpdated {
             strict_customers: Some(true),
             strict_products: Some(false),
@@ -62,6 +68,7 @@ fn described() -> TestResult<Vec<Event>> {
         }
         .into(),
         CustomerRemoved {}.into(),
+        CustomerForgotten { key_ids: vec![uuid(30), uuid(31)] }.into(),
     ])
 }
 
@@ -82,6 +89,7 @@ fn sellers() -> TestResult<Vec<Event>> {
         .into(),
         ApiKeyCreated {
             key_id: uuid(20),
+            name: Some("the accountant's".to_owned()),
             scope: ApiKeyScope::Auditor,
             sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
             expires_at: Some(time("2027-01-01T00:00:00Z")?),

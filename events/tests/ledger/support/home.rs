@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use keyledger_events::keys::{PostgresKeys, SharedKeyStore, SqliteKeys};
+use keyledger_events::keys::{PostgresKeys, SharedKeyVault, SqliteKeys};
 use keyledger_events::store::{PostgresLedger, SqliteLedger};
 use keyledger_events::{ManualClock, SharedLedger, Writer};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -30,7 +30,7 @@ enum Place {
 pub(crate) struct Home {
     place: Place,
     /// The keys beside the ledger.
-    pub(crate) keys: SharedKeyStore,
+    pub(crate) keys: SharedKeyVault,
     /// The clock of the Writers started here.
     pub(crate) clock: Arc<ManualClock>,
 }
@@ -61,7 +61,7 @@ impl Home {
     /// A fresh place.
     pub(crate) async fn new(engine: Engine) -> TestResult<Self> {
         let clock = Arc::new(ManualClock::new(noon()));
-        let (place, keys): (_, SharedKeyStore) = match engine {
+        let (place, keys): (_, SharedKeyVault) = match engine {
             Engine::Memory => (Place::Memory(MemoryLedger::default()), Arc::new(MemoryKeys::default())),
             Engine::Sqlite => {
                 let folder = tempfile::tempdir()?;

@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use keyledger_events::keys::{KeyLink, KeyStore, WrappedKey};
 use keyledger_events::merkle::Frontier;
 use keyledger_events::store::{AppendTx, Head, LookUp, PAGE_EVENTS_MAX};
 use keyledger_events::{Ledger, LedgerError, Position, RecordedEvent, StreamId, TeamId, Timestamp};
@@ -139,26 +138,5 @@ impl AppendTx for MemoryAppend {
             Some(_) => Err(LedgerError::CommitUnknown(sqlx::Error::WorkerCrashed)),
             None => Ok(()),
         }
-    }
-}
-
-/// A keys store in memory.
-#[derive(Default)]
-pub(crate) struct MemoryKeys(Mutex<HashMap<Uuid, Vec<u8>>>);
-
-#[async_trait]
-impl KeyStore for MemoryKeys {
-    async fn insert(&self, keys: &[WrappedKey], _links: &[KeyLink]) -> Result<(), sqlx::Error> {
-        let mut stored = lock(&self.0);
-        for key in keys {
-            if stored.entry(key.id).or_insert_with(|| key.wrapped.clone()) != &key.wrapped {
-                return Err(sqlx::Error::Protocol(format!("data key {} is another one", key.id)));
-            }
-        }
-        Ok(())
-    }
-
-    async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
-        Ok(lock(&self.0).get(&id).map(|wrapped| WrappedKey { id, wrapped: wrapped.clone() }))
     }
 }

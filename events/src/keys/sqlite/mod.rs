@@ -1,11 +1,14 @@
 //! The keys store in `keys.db`, with `secure_delete`: a destroyed key leaves no trace in the file.
 
+mod vault;
+
 use std::path::Path;
 
 use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
+use super::vault::StaleMaster;
 use super::{KeyLink, KeyStore, WrappedKey, taken};
 use crate::store::{MigrationError, migrate_sqlite, open_sqlite};
 
@@ -37,15 +40,9 @@ impl SqliteKeys {
 impl KeyStore for SqliteKeys {
     async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        for chunk in keys.chunks(ROWS_PER_STATEMENT) {
-            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO data_key (id, wrapped) ");
-            insert.push_values(chunk, |mut row, key| {
-                row.push_bind(key.id.as_bytes().to_vec()).push_bind(key.wrapped.clone());
-            });
-            insert.push(" ON CONFLICT DO NOTHING");
-            if insert.build().execute(&mut *tx).await?.rows_affected() < chunk.len() as u64 {
-                check(&mut tx, chunk).await?;
-            }
+        if !keys.is_empty() {
+            StaleMaster::check(in_force(&mut tx).await?, keys)?;
+            insert_keys(&mut tx, keys).await?;
         }
         for chunk in links.chunks(ROWS_PER_STATEMENT) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO key_link (customer_id, key_id) ");
@@ -61,6 +58,25 @@ impl KeyStore for SqliteKeys {
     async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
         find(&self.readers, id).await
     }
+}
+
+/// The master key in force.
+async fn in_force(tx: &mut SqliteConnection) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM master_key").fetch_optional(tx).await
+}
+
+async fn insert_keys(tx: &mut SqliteConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
+    for chunk in keys.chunks(ROWS_PER_STATEMENT) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO data_key (id, wrapped) ");
+        insert.push_values(chunk, |mut row, key| {
+            row.push_bind(key.id.as_bytes().to_vec()).push_bind(key.wrapped.clone());
+        });
+        insert.push(" ON CONFLICT DO NOTHING");
+        if insert.build().execute(&mut *tx).await?.rows_affected() < chunk.len() as u64 {
+            check(tx, chunk).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {

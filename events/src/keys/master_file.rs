@@ -1,0 +1,71 @@
+//! The file of the master key: only its owner reads it, it is never half written, and a rotated key's predecessor stays
+//! beside it, for copies of the keys store from before.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::{MasterKey, MasterKeyError};
+
+/// Reads the key.
+pub(super) fn read(path: &Path) -> Result<MasterKey, MasterKeyError> {
+    let at = |source| MasterKeyError::File { path: path.to_owned(), source };
+    let mut text = Zeroizing::new(String::new());
+    File::open(path).map_err(at)?.read_to_string(&mut text).map_err(at)?;
+    MasterKey::from_hex(&text, &path.display().to_string())
+}
+
+/// Writes a complete key beside `path` and links it into place, so that of two starting processes one wins
+/// and neither reads half a key.
+pub(super) fn create(path: &Path, key: &MasterKey) -> io::Result<()> {
+    let draft = draft(path, key)?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    sync_folder(path)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// Puts `key` in the place of the one in `path`, which goes on under the name that is answered. After a crash there is
+/// the one or the other under `path`, whole.
+pub(super) fn replace(path: &Path, key: &MasterKey) -> Result<PathBuf, MasterKeyError> {
+    let at = |source| MasterKeyError::File { path: path.to_owned(), source };
+    let before = read(path)?;
+    let mut kept = path.as_os_str().to_owned();
+    kept.push(format!(".before-{}", &key.id().simple().to_string()[..8]));
+    let kept = PathBuf::from(kept);
+    if before.id() == key.id() {
+        return Ok(kept);
+    }
+    create(&kept, &before).map_err(at)?;
+    let draft = draft(path, key).map_err(at)?;
+    fs::rename(&draft, path).map_err(at)?;
+    sync_folder(path).map_err(at)?;
+    Ok(kept)
+}
+
+/// A complete key under a name of its own, beside `path`.
+fn draft(path: &Path, key: &MasterKey) -> io::Result<PathBuf> {
+    let draft = path.with_extension(format!("draft-{}", Uuid::new_v4()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft)?;
+    file.write_all(key.to_hex().as_bytes())?;
+    file.sync_all()?;
+    Ok(draft)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    // A bare file name has the empty path as its parent, which cannot be opened.
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}

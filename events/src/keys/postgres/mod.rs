@@ -1,0 +1,97 @@
+//! The keys store in PostgreSQL's schema `keys`, which can be dumped and kept apart from the ledger's.
+
+mod vault;
+
+use async_trait::async_trait;
+use sqlx::{PgConnection, PgPool, Row as _};
+use uuid::Uuid;
+
+use super::vault::StaleMaster;
+use super::{KeyLink, KeyStore, WrappedKey, taken};
+use crate::store::{MigrationError, migrate_postgres_schema};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres/keys");
+
+/// Keys in PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct PostgresKeys {
+    pool: PgPool,
+}
+
+impl PostgresKeys {
+    /// Brings the schema `keys` up to date and works through `pool`.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or migrated.
+    pub async fn open(pool: PgPool) -> Result<Self, MigrationError> {
+        migrate_postgres_schema(&pool, "keys", &MIGRATIONS).await?;
+        Ok(Self { pool })
+    }
+}
+
+#[async_trait]
+impl KeyStore for PostgresKeys {
+    async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
+        if !keys.is_empty() {
+            let mut connection = self.pool.acquire().await?;
+            insert_keys(&mut connection, keys).await?;
+        }
+        if !links.is_empty() {
+            let (customers, ids): (Vec<_>, Vec<_>) = links.iter().map(|link| (link.customer_id, link.key_id)).unzip();
+            sqlx::query(
+                "INSERT INTO keys.key_link (customer_id, key_id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(customers)
+            .bind(ids)
+            .execute(&self.pool)
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
+        find(&self.pool, id).await
+    }
+}
+
+/// The master key in force.
+async fn in_force(connection: &mut PgConnection) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM keys.master_key").fetch_optional(connection).await
+}
+
+/// Inserts what the master key in force wraps, in one statement: it stands in the way of every append.
+async fn insert_keys(connection: &mut PgConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
+    let master = keys.first().and_then(WrappedKey::master);
+    let (ids, wrapped): (Vec<_>, Vec<_>) = keys.iter().map(|key| (key.id, key.wrapped.clone())).unzip();
+    let mut inserted = 0;
+    if keys.iter().all(|key| key.master() == master) {
+        let insert = sqlx::query(
+            "INSERT INTO keys.data_key (id, wrapped) SELECT id, wrapped FROM unnest($1::uuid[], $2::bytea[]) \
+             AS given (id, wrapped) WHERE NOT EXISTS \
+             (SELECT 1 FROM keys.master_key WHERE master_key.id IS DISTINCT FROM $3) ON CONFLICT DO NOTHING",
+        );
+        inserted = insert.bind(ids).bind(wrapped).bind(master).execute(&mut *connection).await?.rows_affected();
+    }
+    if inserted < keys.len() as u64 {
+        StaleMaster::check(in_force(connection).await?, keys)?;
+        check(connection, keys).await?;
+    }
+    Ok(())
+}
+
+async fn find(executor: impl sqlx::PgExecutor<'_>, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
+    let select = sqlx::query("SELECT wrapped FROM keys.data_key WHERE id = $1").bind(id);
+    let row = select.fetch_optional(executor).await?;
+    row.map(|row| Ok(WrappedKey { id, wrapped: row.try_get(0)? })).transpose()
+}
+
+/// Of keys that were there before, all must be the same.
+async fn check(tx: &mut PgConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
+    for key in keys {
+        if find(&mut *tx, key.id).await?.is_some_and(|stored| stored.wrapped != key.wrapped) {
+            return Err(taken(key.id));
+        }
+    }
+    Ok(())
+}

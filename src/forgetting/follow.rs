@@ -1,0 +1,71 @@
+//! A server hears of everybody who is forgotten, by whichever process, and erases what only it has: the mails in its
+//! folder, and what it has noted but not written down yet.
+
+use std::time::Duration;
+
+use keyledger_events::Position;
+
+use super::again::{PAGE_EVENTS, of_event};
+use super::{ForgettingError, erase};
+use crate::app::App;
+use crate::mail::FileTransport;
+use crate::stop::Stopping;
+
+/// How often the ledger is asked.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Follows the ledger. What was forgotten before this process began has been erased, unless the keys store was restored.
+pub struct Follower {
+    app: App,
+    folder: Option<FileTransport>,
+    seen: Position,
+    failing: bool,
+}
+
+impl Follower {
+    /// A follower that begins at the ledger's present head; at its beginning, when the keys store was restored.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn begin(app: App, folder: Option<FileTransport>) -> Result<Self, ForgettingError> {
+        let seen = if app.restored { Position::START } else { app.ledger.head().await?.position };
+        Ok(Self { app, folder, seen, failing: false })
+    }
+
+    /// Follows until told to stop.
+    pub async fn run(mut self, mut stopping: Stopping) {
+        loop {
+            match self.pass().await {
+                Ok(()) => self.failing = false,
+                Err(error) => self.tell(&error),
+            }
+            if tokio::time::timeout(POLL, stopping.requested()).await.is_ok() {
+                break;
+            }
+        }
+    }
+
+    async fn pass(&mut self) -> Result<(), ForgettingError> {
+        loop {
+            let page = self.app.ledger.forgotten(self.seen, PAGE_EVENTS).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for recorded in page {
+                if let Some(forgotten) = of_event(&recorded)? {
+                    erase(&self.app, self.folder.as_ref(), &forgotten).await?;
+                    tracing::info!(team = %recorded.team, customer = %recorded.stream.id, "a forgotten customer's traces are erased here");
+                }
+                self.seen = recorded.position;
+            }
+        }
+    }
+
+    /// Says so once.
+    fn tell(&mut self, error: &ForgettingError) {
+        if !self.failing {
+            tracing::warn!(%error, "a forgotten customer's traces cannot be erased yet; this is tried again all the time");
+        }
+        self.failing = true;
+    }
+}
