@@ -5,6 +5,7 @@
 pub mod activity;
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod directory;

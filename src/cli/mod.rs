@@ -6,6 +6,7 @@
 mod apikey;
 mod args;
 mod audit;
+mod backup;
 mod blacklist;
 mod cell;
 mod demo;
@@ -22,6 +23,7 @@ mod output;
 mod product;
 mod projections;
 mod requests;
+mod restore;
 mod secret;
 mod serve;
 mod team;
@@ -94,6 +96,10 @@ enum Command {
     /// The views that are computed from the ledger.
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
+    /// Copy the ledger and its keys into folders, while everything serves.
+    Backup(backup::BackupArgs),
+    /// Restore a backup into an empty folder or database, of either kind.
+    Restore(restore::RestoreArgs),
 }
 
 /// Reads the arguments and does what they say.
@@ -129,6 +135,8 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Audit(command) => command.run(global).await,
         Command::Mail(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,
+        Command::Backup(args) => args.run(global).await,
+        Command::Restore(args) => args.run(global).await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
+mod backup;
 mod cli;
 mod clients;
 mod crash;

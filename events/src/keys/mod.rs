@@ -4,6 +4,7 @@
 //! (licence keys, secrets). New keys are durable here before the ledger commits what they seal. A copy of the
 //! keys must be no older than the copy of the ledger beside it.
 
+mod archive;
 mod master;
 mod postgres;
 mod ring;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub use archive::KeyArchive;
 pub use master::{MasterKey, MasterKeyError};
 pub use postgres::PostgresKeys;
 pub use ring::{KeyRing, KeyRingError};

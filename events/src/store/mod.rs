@@ -3,6 +3,7 @@
 //! Only the [`crate::writer::Writer`] appends, through [`AppendTx`]: the head row is the lock and the counter,
 //! so positions are gapless and a reader that sees a position sees everything before it.
 
+mod door;
 mod files;
 mod migrate;
 mod postgres;
@@ -20,6 +21,7 @@ use crate::envelope::{HashMismatch, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::{Frontier, FrontierError};
 
+pub use door::{RestoreDoor, RestoreTarget, RestoreTx};
 pub use files::{SqliteFile, open_sqlite};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
 pub use postgres::PostgresLedger;
@@ -85,6 +87,17 @@ pub enum LedgerError {
     /// A stored event does not match its hash.
     #[error(transparent)]
     Hash(#[from] HashMismatch),
+    /// A restore has not come to its end: this is half a ledger.
+    #[error(
+        "this ledger is being restored and has {position} of {target} events; run `keyledger restore` with the same \
+         copy again to go on, or start over with an empty folder or database"
+    )]
+    Restoring {
+        /// The last position that is there.
+        position: Position,
+        /// The last position of the copy.
+        target: Position,
+    },
 }
 
 /// What an append transaction finds out before it judges a batch.
