@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod http;
+pub mod import;
 pub mod keys;
 pub mod licensing;
 pub mod mail;

@@ -16,7 +16,7 @@ pub mod licenses;
 mod listing;
 pub mod mails;
 pub mod metadata;
-mod names;
+pub(crate) mod names;
 pub mod products;
 pub mod seats;
 pub mod teams;

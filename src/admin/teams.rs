@@ -33,9 +33,14 @@ pub struct NewTeam {
 }
 
 /// A key pair in the forms that are kept and shown.
-struct TeamKeyPair {
-    pkcs8: Zeroizing<Vec<u8>>,
-    public_key: String,
+pub(crate) struct TeamKeyPair {
+    pub(crate) pkcs8: Zeroizing<Vec<u8>>,
+    pub(crate) public_key: String,
+}
+
+/// Makes a key pair, which takes a moment, where nobody waits for it.
+pub(crate) async fn new_key_pair() -> Result<TeamKeyPair, AdminError> {
+    tokio::task::spawn_blocking(key_pair).await.map_err(|error| AdminError::KeyPair(error.to_string()))?
 }
 
 /// Makes a team with a data key and an RSA-2048 key pair of its own.
@@ -44,8 +49,7 @@ struct TeamKeyPair {
 /// When the name cannot be used or the ledger cannot take it.
 pub async fn create(app: &App, actor: &str, name: &str) -> Result<NewTeam, AdminError> {
     let name = names::checked("team", name)?;
-    let pair =
-        tokio::task::spawn_blocking(key_pair).await.map_err(|error| AdminError::KeyPair(error.to_string()))??;
+    let pair = new_key_pair().await?;
     let team = TeamId(id::fresh());
     let (stream, event_id) = (StreamId::new(StreamKind::Team, team.0), id::fresh());
     let (key, wrapped) = app.keys.generate(team.0);

@@ -13,6 +13,7 @@ mod demo;
 mod events;
 mod failure;
 mod global;
+mod import;
 mod inbox;
 mod integration;
 mod license;
@@ -98,6 +99,9 @@ enum Command {
     Projections(projections::ProjectionsCommand),
     /// Copy the ledger and its keys into folders, while everything serves.
     Backup(backup::BackupArgs),
+    /// Take over what another system knows.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Restore a backup into an empty folder or database, of either kind.
     Restore(restore::RestoreArgs),
 }
@@ -136,6 +140,7 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Mail(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,
         Command::Backup(args) => args.run(global).await,
+        Command::Import(command) => command.run(global).await,
         Command::Restore(args) => args.run(global).await,
     }
 }

@@ -7,6 +7,7 @@ mod crash;
 mod dev_access;
 mod dev_catalogue;
 mod dev_licenses;
+mod import_lukittu;
 mod inbox;
 mod localstripe;
 mod mails;

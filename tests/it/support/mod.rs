@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod compose;
 pub(crate) mod dev;
 pub(crate) mod localstripe;
+pub(crate) mod lukittu;
 pub(crate) mod place;
 pub(crate) mod postgres;
 pub(crate) mod process;
