@@ -79,3 +79,42 @@ fn small(path: &Path) -> Result<Vec<u8>, CopyError> {
     }
     fs::read(path).map_err(CopyError::file(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use keyledger_events::merkle::Frontier;
+    use keyledger_events::{Position, Timestamp};
+
+    use super::super::folder::NewFolder;
+    use super::super::manifest::{Counts, LedgerPoint};
+    use super::*;
+
+    #[test]
+    fn a_changed_byte_of_any_file_is_found_and_the_file_named() -> Result<(), Box<dyn std::error::Error>> {
+        let home = tempfile::tempdir()?;
+        let place = home.path().join("copy");
+        let folder = NewFolder::begin(&place)?;
+        let mut file = folder.file(EVENTS_FILE)?;
+        file.write(b"{\"position\":1}\n")?;
+        let files = vec![file.finish()?];
+        let point = LedgerPoint::new(None, Position::START, &Frontier::default());
+        let entries = files.iter().cloned().map(Into::into).collect();
+        let manifest = Manifest::new(Kind::Ledger, Timestamp::UNIX_EPOCH, point, Counts::default(), entries);
+        folder.finish(&manifest, files)?;
+        assert_eq!(CheckedFolder::open(Kind::Ledger, &place, |_, _| {})?.manifest, manifest);
+        for name in [EVENTS_FILE, MANIFEST_FILE, SUMS_FILE] {
+            let path = place.join(name);
+            let whole = fs::read(&path)?;
+            for (index, bit) in (0..whole.len()).flat_map(|index| [(index, 0x01), (index, 0x20), (index, 0x80)]) {
+                let mut damaged = whole.clone();
+                damaged[index] ^= bit;
+                fs::write(&path, &damaged)?;
+                let found = CheckedFolder::open(Kind::Ledger, &place, |_, _| {}).map(|_| ());
+                let named = found.is_err_and(|error| error.to_string().contains(name));
+                assert!(named, "byte {index} of {name}, bit {bit:#x}");
+            }
+            fs::write(&path, &whole)?;
+        }
+        Ok(())
+    }
+}

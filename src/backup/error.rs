@@ -18,6 +18,9 @@ pub enum BackupError {
     /// The folder is in use.
     #[error("{0} is not empty; name a folder that does not exist yet")]
     NotEmpty(PathBuf),
+    /// One folder for both copies.
+    #[error("{0} is to hold both copies; name a folder of its own for the keys, or none")]
+    SamePlace(PathBuf),
     /// Somebody else is writing there.
     #[error("another backup is being written to {0}; wait for it or name another folder")]
     Busy(PathBuf),

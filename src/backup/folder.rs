@@ -96,11 +96,12 @@ impl NewFolder {
         let mut file = self.file(SUMS_FILE)?;
         file.write(sums::text(files.iter().map(|file| (file.sha256.as_str(), file.name))).as_bytes())?;
         let sums = file.finish()?;
-        let lock = self.draft.join(LOCK_FILE);
-        fs::remove_file(&lock).map_err(BackupError::file(&lock))?;
         sync_folder(&self.draft)?;
         fs::rename(&self.draft, &self.place).map_err(BackupError::file(&self.place))?;
         sync_folder(parent(&self.place))?;
+        // Only now: as long as the draft has its name, nobody else may take it for one that was left.
+        let lock = self.place.join(LOCK_FILE);
+        fs::remove_file(&lock).map_err(BackupError::file(&lock))?;
         drop(self.lock);
         Ok(files.iter().map(|file| file.bytes).sum::<u64>() + sums.bytes)
     }

@@ -220,7 +220,8 @@ impl Batch {
     async fn store(&mut self, archive: &Archive) -> Result<u64, RestoreCopyError> {
         archive.keys.insert(&self.keys, &self.links).await.map_err(RestoreCopyError::Keys)?;
         let stored = self.keys.len() + self.links.len();
-        (self.keys.clear(), self.links.clear());
+        self.keys.clear();
+        self.links.clear();
         Ok(stored as u64)
     }
 }

@@ -67,6 +67,9 @@ pub async fn take(
     if let Some(target) = archive.door.restoring().await? {
         return Err(LedgerError::Restoring { position: head.position, target: target.position }.into());
     }
+    if to.keys.as_ref() == Some(&to.ledger) {
+        return Err(BackupError::SamePlace(to.ledger.clone()));
+    }
     let folder = NewFolder::begin(&to.ledger)?;
     let keys_place = to.keys.clone().unwrap_or_else(|| folder.inside(KEYS_FOLDER));
     let keys_folder = NewFolder::begin(&keys_place)?;

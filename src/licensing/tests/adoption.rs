@@ -21,11 +21,8 @@ fn adopted(subscription: Option<SubscriptionTerms>) -> World {
         references: std::collections::BTreeMap::new(),
     };
     world.append(LICENSE, issued(terms));
-    let adopted = PurchaseAdopted {
-        provider: Provider::Stripe,
-        reference: "sub_1".to_owned(),
-        license_ids: vec![LICENSE],
-    };
+    let adopted =
+        PurchaseAdopted { provider: Provider::Stripe, reference: "sub_1".to_owned(), license_ids: vec![LICENSE] };
     world.purchase.evolve(&adopted.into());
     world
 }
