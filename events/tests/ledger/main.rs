@@ -8,5 +8,6 @@ mod golden;
 mod keys;
 mod lost_commit;
 mod model;
+mod restore;
 mod support;
 mod tamper;
