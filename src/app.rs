@@ -7,15 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyledger_events::store::{LedgerError, MigrationError, PostgresLedger, SharedProofStore, SqliteLedger};
 use keyledger_events::keys::{KeyRing, MasterKey, MasterKeyError, PostgresKeys, SharedKeyVault, SqliteKeys};
-use keyledger_events::{Position, SharedClock, SharedLedger, TeamId, Writer};
+use keyledger_events::store::{
+    LedgerError, MigrationError, PostgresLedger, RestoreDoor, SharedProofStore, SqliteLedger,
+};
+use keyledger_events::{Ledger, Position, SharedClock, SharedLedger, TeamId, Writer};
 use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinHandle;
 
 use crate::activity::{self, Activity};
 use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
+use crate::backup::Archive;
 use crate::directory::{Directory, DirectoryError, Team};
 use crate::forgetting::{self, ForgettingError};
 use crate::verification::LicenseCache;
@@ -57,6 +60,9 @@ pub enum OpenAppError {
     /// People who were forgotten could not be forgotten again.
     #[error(transparent)]
     Forgetting(#[from] ForgettingError),
+    /// The ledger does not answer, or is half restored.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }
 
 /// Why the views could not be brought up to the ledger's head.
@@ -106,6 +112,17 @@ struct Stores {
     keys: SharedKeyVault,
     views: ViewStore,
     activity: Activity,
+}
+
+/// Half a ledger must not be taken for a whole one.
+async fn refuse_half(ledger: &(impl Ledger + RestoreDoor)) -> Result<(), OpenAppError> {
+    match ledger.restoring().await? {
+        None => Ok(()),
+        Some(target) => {
+            let position = ledger.head().await?.position;
+            Err(LedgerError::Restoring { position, target: target.position }.into())
+        }
+    }
 }
 
 impl App {
@@ -177,8 +194,24 @@ impl App {
     }
 }
 
-/// Opens the files of a folder under its start-up lock, which the system releases even after a crash.
-async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+/// Opens the ledger and its keys, and nothing that is computed from them, half restored or whole.
+pub(crate) async fn open_archive(url: &DatabaseUrl) -> Result<Archive, OpenAppError> {
+    match url {
+        DatabaseUrl::Sqlite(folder) => {
+            let (ledger, keys, _lock) = open_files(folder, url).await?;
+            let ledger = Arc::new(ledger);
+            Ok(Archive { ledger: ledger.clone(), door: ledger, keys: Arc::new(keys) })
+        }
+        DatabaseUrl::Postgres(address) => {
+            let (ledger, keys, _) = open_schemas(address.as_str(), url).await?;
+            let ledger = Arc::new(ledger);
+            Ok(Archive { ledger: ledger.clone(), door: ledger, keys: Arc::new(keys) })
+        }
+    }
+}
+
+/// Opens ledger and keys of a folder under its start-up lock.
+async fn open_files(folder: &Path, url: &DatabaseUrl) -> Result<(SqliteLedger, SqliteKeys, File), OpenAppError> {
     let at = |source| OpenAppError::Folder { folder: folder.display().to_string(), source };
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     make_private_folder(folder).map_err(at)?;
@@ -187,6 +220,14 @@ async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenApp
     let lock = lock.map_err(|error| at(std::io::Error::other(error)))?.map_err(at)?;
     let ledger = SqliteLedger::open(&folder.join("ledger.db")).await.map_err(database)?;
     let keys = SqliteKeys::open(&folder.join("keys.db")).await.map_err(database)?;
+    Ok((ledger, keys, lock))
+}
+
+/// Opens the files of a folder under its start-up lock, which the system releases even after a crash.
+async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+    let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
+    let (ledger, keys, lock) = open_files(folder, url).await?;
+    refuse_half(&ledger).await?;
     let activity = activity::open_sqlite(&folder.join("activity.db")).await.map_err(database)?;
     let views = ViewStore::open_sqlite(folder).await?;
     drop(lock);
@@ -203,7 +244,11 @@ fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+/// Opens ledger and keys of a database.
+async fn open_schemas(
+    address: &str,
+    url: &DatabaseUrl,
+) -> Result<(PostgresLedger, PostgresKeys, sqlx::PgPool), OpenAppError> {
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS_MAX)
@@ -213,6 +258,13 @@ async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenA
         .map_err(|error| database(error.into()))?;
     let ledger = PostgresLedger::open(&pool).await.map_err(database)?;
     let keys = PostgresKeys::open(pool.clone()).await.map_err(database)?;
+    Ok((ledger, keys, pool))
+}
+
+async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+    let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
+    let (ledger, keys, pool) = open_schemas(address, url).await?;
+    refuse_half(&ledger).await?;
     let activity = activity::open_postgres(pool.clone()).await.map_err(database)?;
     let views = ViewStore::open_postgres(pool).await?;
     let ledger = Arc::new(ledger);

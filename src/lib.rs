@@ -5,12 +5,14 @@
 pub mod activity;
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod hooks;
 pub mod forgetting;
 pub mod http;
+pub mod import;
 pub mod keys;
 pub mod licensing;
 pub mod mail;

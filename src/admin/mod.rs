@@ -18,7 +18,7 @@ pub mod licenses;
 mod listing;
 pub mod mails;
 pub mod metadata;
-mod names;
+pub(crate) mod names;
 pub mod products;
 pub mod projections;
 pub mod reconcile;

@@ -9,7 +9,7 @@ const NAME_CHARS_MAX: usize = 200;
 ///
 /// # Errors
 /// When nothing is left, it is too long, or it has control characters, which would end up in a mail's head.
-pub(super) fn checked(what: &str, name: &str) -> Result<String, AdminError> {
+pub(crate) fn checked(what: &str, name: &str) -> Result<String, AdminError> {
     let name = name.trim();
     if name.is_empty() {
         return Err(AdminError::Invalid(format!("the {what}'s name is empty")));

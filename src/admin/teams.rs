@@ -33,13 +33,13 @@ pub struct NewTeam {
 }
 
 /// A key pair in the forms that are kept and shown.
-pub(super) struct TeamKeyPair {
-    pub(super) pkcs8: Zeroizing<Vec<u8>>,
-    pub(super) public_key: String,
+pub(crate) struct TeamKeyPair {
+    pub(crate) pkcs8: Zeroizing<Vec<u8>>,
+    pub(crate) public_key: String,
 }
 
-/// A new RSA-2048 key pair. It takes a while of one processor.
-pub(super) async fn new_key_pair() -> Result<TeamKeyPair, AdminError> {
+/// Makes a key pair, which takes a moment, where nobody waits for it.
+pub(crate) async fn new_key_pair() -> Result<TeamKeyPair, AdminError> {
     tokio::task::spawn_blocking(key_pair).await.map_err(|error| AdminError::KeyPair(error.to_string()))?
 }
 

@@ -171,7 +171,7 @@ pub async fn unblock(app: &App, actor: &str, team: TeamId, entry_id: Uuid) -> Re
 }
 
 /// A value as it is compared.
-fn normal(kind: BlacklistKind, value: &str) -> Result<String, AdminError> {
+pub(crate) fn normal(kind: BlacklistKind, value: &str) -> Result<String, AdminError> {
     let value = value.trim();
     let bad = |expected: &str| AdminError::Invalid(format!("`{value}` is not {expected}"));
     match kind {

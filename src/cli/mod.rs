@@ -6,6 +6,7 @@
 mod apikey;
 mod args;
 mod audit;
+mod backup;
 mod blacklist;
 mod cell;
 mod customer;
@@ -13,6 +14,7 @@ mod demo;
 mod events;
 mod failure;
 mod global;
+mod import;
 mod inbox;
 mod integration;
 mod keys;
@@ -26,6 +28,7 @@ mod projections;
 mod reconcile;
 mod report;
 mod requests;
+mod restore;
 mod secret;
 mod serve;
 mod team;
@@ -118,6 +121,13 @@ enum Command {
     /// The views that are computed from the ledger.
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
+    /// Copy the ledger and its keys into folders, while everything serves.
+    Backup(backup::BackupArgs),
+    /// Take over what another system knows.
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Restore a backup into an empty folder or database, of either kind.
+    Restore(restore::RestoreArgs),
 }
 
 /// Reads the arguments and does what they say.
@@ -159,6 +169,9 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Mail(command) => command.run(global).await,
         Command::Webhook(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,
+        Command::Backup(args) => args.run(global).await,
+        Command::Import(command) => command.run(global).await,
+        Command::Restore(args) => args.run(global).await,
     }
 }
 

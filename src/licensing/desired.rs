@@ -39,7 +39,17 @@ pub fn desired(purchase: &Purchase, rules: Rules) -> Vec<Desired> {
     }
     all.extend(of_marketplace(purchase, rules));
     all.extend(slots(purchase).iter().flat_map(|slot| of_slot(purchase, slot, rules)));
+    adopt(purchase, &mut all);
     all
+}
+
+/// Licences that another system had issued stand for the units that were bought first, beside those that we issued.
+fn adopt(purchase: &Purchase, all: &mut [Desired]) {
+    let mut first: Vec<_> = all.iter_mut().filter(|it| !purchase.licensed.contains_key(&it.unit)).collect();
+    first.sort_by_key(|desired| desired.terms.purchased_at);
+    for (desired, license_id) in first.into_iter().zip(&purchase.adopted) {
+        desired.license_id = *license_id;
+    }
 }
 
 fn lost(purchase: &Purchase) -> bool {

@@ -9,10 +9,20 @@ use keyledger_events::event::purchase::{
     DisputeRecorded, DisputeStatus, ItemSwap, PaidLine, PeriodPaid, PurchaseLine, PurchaseRecorded,
     SubscriptionObserved, UnitLicensed,
 };
-use keyledger_events::{Event, Timestamp};
+use keyledger_events::{Event, StreamId, StreamKind, TeamId, Timestamp, id};
 use uuid::Uuid;
 
 use super::money::Refunds;
+
+/// The stream of a Stripe checkout session or subscription.
+pub fn stripe_stream(team: TeamId, reference: &str) -> StreamId {
+    StreamId::new(StreamKind::Purchase, id::derived(team, &["stripe", reference]))
+}
+
+/// The stream of what a Polymart user bought of a Polymart product.
+pub fn polymart_stream(team: TeamId, product: &str, user: &str) -> StreamId {
+    StreamId::new(StreamKind::Purchase, id::derived(team, &["polymart", product, user]))
+}
 
 /// Everything that providers told about one thing sold.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -41,6 +51,8 @@ pub struct Purchase {
     pub customer_id: Option<Uuid>,
     /// Licences issued so far.
     pub licensed: BTreeMap<Unit, Uuid>,
+    /// Licences that another system had issued for the first units.
+    pub adopted: Vec<Uuid>,
 }
 
 /// One unit of something bought.
@@ -82,6 +94,13 @@ impl Purchase {
             Event::DisputeRecorded(fact) => self.dispute(fact),
             Event::RemovalRecorded(fact) => {
                 self.removals.insert(fact.removed_at);
+            }
+            Event::PurchaseAdopted(fact) => {
+                for license_id in &fact.license_ids {
+                    if !self.adopted.contains(license_id) {
+                        self.adopted.push(*license_id);
+                    }
+                }
             }
             Event::PaymentFailed(fact) => {
                 self.failures.insert(fact.reference.clone());

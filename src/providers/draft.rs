@@ -1,7 +1,7 @@
 //! A draft of what a provider event leads to: facts learnt, licences issued and changed, money linked, a mail
 //! requested, the event concluded. One append, all or nothing, resting on the versions that were read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use keyledger_events::event::customer::CustomerRegistered;
 use keyledger_events::event::delivery::{MailContent, MailRequested};
@@ -104,13 +104,12 @@ impl<'a> Draft<'a> {
         Rules { team: self.delivery.team, grace_seconds: self.team.config.renewal_grace_seconds }
     }
 
-    /// Licences that the facts known so far call for. Those that only the next fact will call for cannot exist
-    /// yet: their ids are issued together with the fact.
+    /// Licences that the facts known so far call for, and those that were taken over. Others that only the next fact
+    /// will call for cannot exist yet: their ids are issued together with the fact.
     async fn load_licenses(&mut self) -> Result<(), DraftError> {
-        let streams: Vec<_> = desired(&self.purchase, self.rules())
-            .into_iter()
-            .map(|desired| StreamId::new(StreamKind::License, desired.license_id))
-            .collect();
+        let called_for = desired(&self.purchase, self.rules()).into_iter().map(|desired| desired.license_id);
+        let ids: BTreeSet<_> = called_for.chain(self.purchase.adopted.iter().copied()).collect();
+        let streams: Vec<_> = ids.into_iter().map(|id| StreamId::new(StreamKind::License, id)).collect();
         if streams.is_empty() {
             return Ok(());
         }

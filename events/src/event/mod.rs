@@ -190,6 +190,8 @@ events! {
     DisputeRecorded = 1,
     /// The provider took a purchase back.
     RemovalRecorded = 1,
+    /// A purchase that another system had licensed was taken over.
+    PurchaseAdopted = 1,
     /// A payment was found to belong to an invoice or a purchase.
     PaymentLinked = 1,
     /// A licence was issued.

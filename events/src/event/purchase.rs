@@ -232,3 +232,14 @@ pub struct RemovalRecorded {
     /// The provider's word for it.
     pub reason: String,
 }
+
+/// A purchase that another system had licensed was taken over: further facts about it concern these licences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PurchaseAdopted {
+    /// Who sold.
+    pub provider: Provider,
+    /// The checkout session or subscription, or the Polymart product and user.
+    pub reference: String,
+    /// The licences, one for each of the first units that were bought.
+    pub license_ids: Vec<Uuid>,
+}

@@ -5,6 +5,7 @@
 //! keys must be no older than the copy of the ledger beside it.
 
 mod guarded;
+mod archive;
 mod master;
 mod master_file;
 mod postgres;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+pub use archive::KeyArchive;
 pub use master::{MasterKey, MasterKeyError};
 pub use postgres::PostgresKeys;
 pub use ring::{KeyRing, KeyRingError};

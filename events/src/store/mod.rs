@@ -3,6 +3,7 @@
 //! Only the [`crate::writer::Writer`] appends, through [`AppendTx`]: the head row is the lock and the counter,
 //! so positions are gapless and a reader that sees a position sees everything before it.
 
+mod door;
 mod files;
 mod migrate;
 mod postgres;
@@ -22,6 +23,7 @@ use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::{Frontier, FrontierError};
 
 pub use files::{SqliteFile, open_sqlite, truncate_wal};
+pub use door::{RestoreDoor, RestoreTarget, RestoreTx};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
 pub use postgres::PostgresLedger;
 pub use proofs::{ProofStore, SharedProofStore};
@@ -87,6 +89,17 @@ pub enum LedgerError {
     /// A stored event does not match its hash.
     #[error(transparent)]
     Hash(#[from] HashMismatch),
+    /// A restore has not come to its end: this is half a ledger.
+    #[error(
+        "this ledger is being restored and has {position} of {target} events; run `keyledger restore` with the same \
+         copy again to go on, or start over with an empty folder or database"
+    )]
+    Restoring {
+        /// The last position that is there.
+        position: Position,
+        /// The last position of the copy.
+        target: Position,
+    },
 }
 
 /// What an append transaction finds out before it judges a batch.

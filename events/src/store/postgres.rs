@@ -12,6 +12,7 @@ use sqlx::postgres::{PgDatabaseError, PgPoolOptions, PgRow, PgSeverity};
 use sqlx::{AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
+use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::migrate::{MigrationError, migrate_postgres_schema};
 use super::row::{COLUMNS, change, event_row, stream_ends, time};
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
@@ -137,6 +138,9 @@ fn read_head(row: &PgRow) -> Result<Head, LedgerError> {
     })
 }
 
+const LOCK_HEAD: &str =
+    "SELECT position, recorded_at, frontier, restoring FROM ledger.ledger_head WHERE id = 1 FOR UPDATE";
+
 fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
     rows.into_iter().map(|row| event_row!(row, i16).into_event()).collect()
 }
@@ -145,9 +149,9 @@ fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
 impl Ledger for PostgresLedger {
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
         let mut tx = self.writer.begin_with("BEGIN").await?;
-        let locked =
-            sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1 FOR UPDATE");
-        let head = read_head(&locked.fetch_one(&mut *tx).await?)?;
+        let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *tx).await?;
+        let head = read_head(&row)?;
+        refuse_half(head.position.0, row.try_get(3)?)?;
         Ok(Box::new(PostgresAppend { tx, head }))
     }
 
@@ -377,4 +381,29 @@ async fn move_streams(tx: &mut Transaction<'static, Postgres>, events: &[Recorde
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+#[async_trait]
+impl RestoreDoor for PostgresLedger {
+    async fn restoring(&self) -> Result<Option<RestoreTarget>, LedgerError> {
+        let select = sqlx::query("SELECT position, restoring FROM ledger.ledger_head WHERE id = 1");
+        let row = select.fetch_one(&self.readers).await?;
+        restoring(row.try_get(0)?, row.try_get(1)?)
+    }
+
+    async fn begin_restore(&self) -> Result<(Box<dyn RestoreTx>, Option<RestoreTarget>), LedgerError> {
+        let mut tx = self.writer.begin_with("BEGIN").await?;
+        let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *tx).await?;
+        let (head, target) = (read_head(&row)?, restoring(row.try_get(0)?, row.try_get(3)?)?);
+        Ok((Box::new(PostgresAppend { tx, head }), target))
+    }
+}
+
+#[async_trait]
+impl RestoreTx for PostgresAppend {
+    async fn mark(&mut self, target: Option<RestoreTarget>) -> Result<(), LedgerError> {
+        let mark = sqlx::query("UPDATE ledger.ledger_head SET restoring = $1 WHERE id = 1");
+        mark.bind(target.map(RestoreTarget::to_bytes)).execute(&mut *self.tx).await?;
+        Ok(())
+    }
 }

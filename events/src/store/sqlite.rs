@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
+use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::files::{SqliteFile, open_sqlite};
 use super::migrate::{MigrationError, migrate_sqlite};
 use super::row::{COLUMNS, change, event_row, stream_ends, time};
@@ -59,7 +60,7 @@ fn read_head(row: &SqliteRow) -> Result<Head, LedgerError> {
     })
 }
 
-const SELECT_HEAD: &str = "SELECT position, recorded_at, frontier FROM ledger_head WHERE id = 1";
+const SELECT_HEAD: &str = "SELECT position, recorded_at, frontier, restoring FROM ledger_head WHERE id = 1";
 
 fn events(rows: Vec<SqliteRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
     rows.into_iter().map(|row| event_row!(row, i64).into_event()).collect()
@@ -69,7 +70,9 @@ fn events(rows: Vec<SqliteRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
 impl Ledger for SqliteLedger {
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
         let mut tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let head = read_head(&sqlx::query(SELECT_HEAD).fetch_one(&mut *tx).await?)?;
+        let row = sqlx::query(SELECT_HEAD).fetch_one(&mut *tx).await?;
+        let head = read_head(&row)?;
+        refuse_half(head.position.0, row.try_get(3)?)?;
         Ok(Box::new(SqliteAppend { tx, head }))
     }
 
@@ -287,5 +290,29 @@ impl AppendTx for SqliteAppend {
     async fn commit(self: Box<Self>) -> Result<(), LedgerError> {
         // A COMMIT that fails on SQLite was not done: the file is local and the transaction is still ours.
         Ok(self.tx.commit().await?)
+    }
+}
+
+#[async_trait]
+impl RestoreDoor for SqliteLedger {
+    async fn restoring(&self) -> Result<Option<RestoreTarget>, LedgerError> {
+        let row = sqlx::query(SELECT_HEAD).fetch_one(&self.file.readers).await?;
+        restoring(row.try_get(0)?, row.try_get(3)?)
+    }
+
+    async fn begin_restore(&self) -> Result<(Box<dyn RestoreTx>, Option<RestoreTarget>), LedgerError> {
+        let mut tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let row = sqlx::query(SELECT_HEAD).fetch_one(&mut *tx).await?;
+        let (head, target) = (read_head(&row)?, restoring(row.try_get(0)?, row.try_get(3)?)?);
+        Ok((Box::new(SqliteAppend { tx, head }), target))
+    }
+}
+
+#[async_trait]
+impl RestoreTx for SqliteAppend {
+    async fn mark(&mut self, target: Option<RestoreTarget>) -> Result<(), LedgerError> {
+        let mark = sqlx::query("UPDATE ledger_head SET restoring = $1 WHERE id = 1");
+        mark.bind(target.map(RestoreTarget::to_bytes)).execute(&mut *self.tx).await?;
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@
 
 mod batch;
 mod judge;
+mod restore;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use crate::keys::{KeyLink, SharedKeyStore, WrappedKey};
 use crate::store::{LedgerError, SharedLedger};
 use batch::{Batcher, Job};
 use judge::PreparedEvent;
+
+pub use restore::{RESTORE_BATCH_EVENTS_MAX, Restore, RestoreError};
 
 /// Requests that may wait for their batch.
 const QUEUE_REQUESTS_MAX: usize = 1_024;

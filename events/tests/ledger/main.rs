@@ -10,5 +10,6 @@ mod lost_commit;
 mod model;
 mod proofs;
 mod rotation;
+mod restore;
 mod support;
 mod tamper;

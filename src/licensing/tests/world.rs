@@ -81,7 +81,7 @@ impl World {
     }
 }
 
-fn issued(terms: Terms) -> Event {
+pub(super) fn issued(terms: Terms) -> Event {
     let context = SealContext { team: TeamId(Uuid::nil()), event_id: Uuid::nil(), field: "key" };
     LicenseIssued {
         key: DataKey::generate(Uuid::nil()).seal(context, b"XXXXX"),

@@ -1,14 +1,15 @@
 //! What follows from a Polymart delivery. Nothing is asked of anybody, so it is done while Polymart waits.
 
+use keyledger_events::StreamId;
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::purchase::{PurchaseLine, PurchaseRecorded, RemovalRecorded};
-use keyledger_events::{StreamId, StreamKind, id};
 use keyledger_projections::view;
 
 use super::payload::{Fact, Sale, parse_fact};
 use super::query::read_offer;
 use crate::app::App;
 use crate::directory::Team;
+use crate::licensing::purchase::polymart_stream;
 use crate::providers::draft::{Draft, DraftError};
 use crate::providers::inbox::Delivery;
 use crate::providers::offer::OfferDraft;
@@ -84,8 +85,7 @@ async fn unknown_product(
 }
 
 fn stream(delivery: &Delivery, sale: &Sale) -> StreamId {
-    let id = id::derived(delivery.team, &["polymart", &sale.product, &sale.user]);
-    StreamId::new(StreamKind::Purchase, id)
+    polymart_stream(delivery.team, &sale.product, &sale.user)
 }
 
 async fn purchased(

@@ -260,18 +260,7 @@ impl TestApp {
 
     /// Every mail that went out, in no order.
     pub(crate) fn mails(&self) -> Result<Vec<Mail>, Error> {
-        let folder = self.server.mail_folder();
-        if !folder.exists() {
-            return Ok(Vec::new());
-        }
-        let mut mails = Vec::new();
-        for file in std::fs::read_dir(folder)? {
-            let path = file?.path();
-            if path.extension().is_some_and(|ending| ending == "eml") {
-                mails.push(parse(&std::fs::read(path)?)?);
-            }
-        }
-        Ok(mails)
+        mails_in(&self.server.mail_folder())
     }
 
     /// Waits until no provider event is pending and every mail that was asked for is sent or given up.
@@ -296,6 +285,21 @@ impl TestApp {
         left.extend(asked.filter(|event| !done(&event["stream"])).cloned());
         Ok(left)
     }
+}
+
+/// Every mail in a folder, in no order.
+pub(crate) fn mails_in(folder: &std::path::Path) -> Result<Vec<Mail>, Error> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut mails = Vec::new();
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|ending| ending == "eml") {
+            mails.push(parse(&std::fs::read(path)?)?);
+        }
+    }
+    Ok(mails)
 }
 
 fn parse(raw: &[u8]) -> Result<Mail, Error> {

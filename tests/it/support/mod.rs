@@ -9,6 +9,8 @@ pub(crate) mod database;
 pub(crate) mod dev;
 pub(crate) mod hooks;
 pub(crate) mod localstripe;
+pub(crate) mod lukittu;
+pub(crate) mod place;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod scan;

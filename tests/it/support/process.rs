@@ -205,6 +205,11 @@ impl Keyledger {
         &self.home.database_url
     }
 
+    /// A command beside the server, for tests that do not wait for its end.
+    pub(crate) fn command(&self) -> std::process::Command {
+        self.home.command()
+    }
+
     /// The folder that everything of this ledger lies in; the SQLite files are in `data`.
     pub(crate) fn folder(&self) -> PathBuf {
         self.home.folder.path().to_owned()

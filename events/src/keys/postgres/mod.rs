@@ -15,7 +15,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postg
 /// Keys in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresKeys {
-    pool: PgPool,
+    pub(super) pool: PgPool,
 }
 
 impl PostgresKeys {

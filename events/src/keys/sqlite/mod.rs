@@ -18,7 +18,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlit
 #[derive(Debug, Clone)]
 pub struct SqliteKeys {
     writer: SqlitePool,
-    readers: SqlitePool,
+    pub(super) readers: SqlitePool,
 }
 
 /// Rows of one INSERT; two columns each, far below SQLite's limit of 32,766 parameters.

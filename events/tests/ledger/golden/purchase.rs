@@ -4,9 +4,9 @@ use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::license::{ExpirationStart, Offer};
 use keyledger_events::event::payment::PaymentLinked;
 use keyledger_events::event::purchase::{
-    DisputeRecorded, DisputeStatus, ItemSwap, ObservedItem, PaidLine, PaymentFailed, PeriodPaid, PurchaseLine,
-    PurchaseRecorded, RefundRecorded, RefundStatus, RemovalRecorded, SubscriptionCeased, SubscriptionObserved,
-    UnitLicensed,
+    DisputeRecorded, DisputeStatus, ItemSwap, ObservedItem, PaidLine, PaymentFailed, PeriodPaid, PurchaseAdopted,
+    PurchaseLine, PurchaseRecorded, RefundRecorded, RefundStatus, RemovalRecorded, SubscriptionCeased,
+    SubscriptionObserved, UnitLicensed,
 };
 use keyledger_events::{Event, StreamId, StreamKind};
 
@@ -112,6 +112,12 @@ fn money() -> TestResult<Vec<Event>> {
             dispute: "du_1MtJUT2eZvKYlo2C".to_owned(),
             payment: "pi_3MtwBwLkdIwHu7ix".to_owned(),
             status: DisputeStatus::Open,
+        }
+        .into(),
+        PurchaseAdopted {
+            provider: Provider::Stripe,
+            reference: "sub_1MowQVLkdIwHu7ixeRlqHVzs".to_owned(),
+            license_ids: vec![uuid(70)],
         }
         .into(),
         PaymentLinked {

@@ -7,12 +7,13 @@ mod offers;
 mod subscription;
 
 use keyledger_events::event::inbox::Provider;
-use keyledger_events::{StreamId, StreamKind, TeamId, id};
+use keyledger_events::{StreamId, TeamId};
 
 use super::api::{ApiError, StripeApi};
 use super::payload::{PayloadError, StripeEvent, StripeObject};
 use crate::app::App;
 use crate::directory::Team;
+use crate::licensing::purchase::stripe_stream;
 use crate::providers::draft::DraftError;
 use crate::providers::inbox::Delivery;
 use crate::providers::plan::{Conclusion, Plan};
@@ -68,7 +69,7 @@ impl Context<'_> {
 
     /// The stream of a checkout session or subscription.
     fn purchase(&self, reference: &str) -> StreamId {
-        StreamId::new(StreamKind::Purchase, id::derived(self.team_id(), &["stripe", reference]))
+        stripe_stream(self.team_id(), reference)
     }
 
     fn api_key_is_there(&self) -> bool {

@@ -1,0 +1,178 @@
+//! Why no copy was taken, why a copy cannot be used, why it was not restored.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use keyledger_events::keys::MasterKeyError;
+use keyledger_events::writer::RestoreError;
+use keyledger_events::{LedgerError, Position};
+
+use crate::app::OpenAppError;
+
+/// Why no copy was taken. Nothing is left under the name that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenAppError),
+    /// The folder is in use.
+    #[error("{0} is not empty; name a folder that does not exist yet")]
+    NotEmpty(PathBuf),
+    /// One folder for both copies.
+    #[error("{0} is to hold both copies; name a folder of its own for the keys, or none")]
+    SamePlace(PathBuf),
+    /// Somebody else is writing there.
+    #[error("another backup is being written to {0}; wait for it or name another folder")]
+    Busy(PathBuf),
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The ledger does not answer, or an event in it was changed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The ledger does not fit its own hashes.
+    #[error(
+        "the ledger does not verify at position {0}: a copy of it would be as wrong; `keyledger audit verify` says more"
+    )]
+    Corrupt(Position),
+    /// The keys store does not answer.
+    #[error("the keys store: {0}")]
+    Keys(#[from] sqlx::Error),
+    /// The master key cannot be read.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+}
+
+impl BackupError {
+    /// What befell a file.
+    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { path: path.to_owned(), source }
+    }
+}
+
+/// Why a copy cannot be used. Nothing was restored from it.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no copy, or half of one.
+    #[error("{0} is missing: this is no complete copy; name the folder that `keyledger backup` made")]
+    Missing(PathBuf),
+    /// A file is not what it was.
+    #[error("{path} is damaged: {problem}; take another copy of the file, or an older backup")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How that shows.
+        problem: String,
+    },
+    /// The folder holds the other half.
+    #[error("{path} is a {found} and not a {expected}: is it the folder for the other option?")]
+    Kind {
+        /// The manifest.
+        path: PathBuf,
+        /// What it should be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The copy was taken by a newer release.
+    #[error("{path} has version {version}, but this keyledger reads up to {newest}; upgrade it")]
+    Version {
+        /// The manifest.
+        path: PathBuf,
+        /// The copy's version.
+        version: u32,
+        /// The newest version that is known here.
+        newest: u32,
+    },
+}
+
+impl CopyError {
+    /// What befell a file.
+    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing(path.to_owned()),
+            _ => Self::File { path: path.to_owned(), source },
+        }
+    }
+
+    /// A file that is not what it was.
+    pub(super) fn damaged(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), problem: problem.into() }
+    }
+}
+
+/// Why a copy was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreCopyError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenAppError),
+    /// The copy cannot be used.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// The two copies are not of one ledger.
+    #[error("the keys in {keys} belong to another ledger than the events in {ledger}; name the copies of one backup")]
+    Strangers {
+        /// The copy of the keys.
+        keys: PathBuf,
+        /// The copy of the ledger.
+        ledger: PathBuf,
+    },
+    /// The keys are older than the ledger.
+    #[error(
+        "the keys in {keys} were copied at position {at}, but the events in {ledger} go on to position {head}: \
+         what came between could never be read again; use a copy of the keys that is no older than that of the ledger"
+    )]
+    OldKeys {
+        /// The copy of the keys.
+        keys: PathBuf,
+        /// The position the ledger had when they were copied.
+        at: Position,
+        /// The copy of the ledger.
+        ledger: PathBuf,
+        /// Its last position.
+        head: Position,
+    },
+    /// There is no master key for what will be there.
+    #[error(
+        "there is no master key at {0}; put the one that belongs to this backup there, name its file with \
+         --master-key-file, or set KEYLEDGER_MASTER_KEY"
+    )]
+    NoMasterKey(PathBuf),
+    /// The master key cannot be read, or opens none of the keys.
+    #[error("{0} (nothing was restored)")]
+    MasterKey(#[from] MasterKeyError),
+    /// A file cannot be written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The keys store does not take the keys.
+    #[error("the keys store: {0}; restore into a folder or database that was never used")]
+    Keys(#[source] sqlx::Error),
+    /// The ledger does not take the events.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// The ledger does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A task was stopped.
+    #[error("the check of the copy was stopped: {0}")]
+    Stopped(String),
+}

@@ -1,0 +1,180 @@
+//! Taking a copy while everything serves.
+
+use std::path::{Path, PathBuf};
+
+use keyledger_events::merkle::{Frontier, Hash};
+use keyledger_events::store::Head;
+use keyledger_events::{LedgerError, Position, Timestamp};
+
+use super::archive::Archive;
+use super::error::BackupError;
+use super::events_file::EventLine;
+use super::folder::{NewFolder, Written};
+use super::keys_file::KeyLine;
+use super::manifest::{Counts, Kind, LedgerPoint, Manifest};
+use super::{EVENTS_FILE, KEYS_FILE, KEYS_FOLDER, MASTER_KEY_FILE, Progress, Stage, master_key};
+use crate::config::MasterKeySource;
+
+/// Events that are read at once. Bodies of deliveries are among them, which may be large.
+const PAGE_EVENTS: u32 = 250;
+/// Keys and links that are read at once.
+const PAGE_KEYS: u32 = 500;
+
+/// Where a copy goes.
+#[derive(Debug, Clone)]
+pub struct To {
+    /// The folder for the ledger.
+    pub ledger: PathBuf,
+    /// The folder for the keys; `None` puts them into a folder inside the ledger's.
+    pub keys: Option<PathBuf>,
+    /// The master key, where it is to go with the keys.
+    pub master_key: Option<MasterKeySource>,
+}
+
+/// A copy that was taken.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The folder with the ledger.
+    pub ledger: PathBuf,
+    /// The folder with the keys.
+    pub keys_folder: PathBuf,
+    /// Where the copied ledger ends.
+    pub point: LedgerPoint,
+    /// When its last event was recorded; `None` in an empty ledger.
+    pub recorded_at: Option<Timestamp>,
+    /// Keys that were copied.
+    pub keys: u64,
+    /// Links that were copied.
+    pub links: u64,
+    /// Bytes that were written.
+    pub bytes: u64,
+    /// Whether the master key is with the keys.
+    pub master_key: bool,
+}
+
+/// Takes a copy of the ledger up to its present head, and then of the keys.
+///
+/// # Errors
+/// When a folder cannot be written, the ledger does not verify, or a store does not answer. Nothing is left under the
+/// names that were asked for.
+pub async fn take(
+    archive: &Archive,
+    to: &To,
+    now: Timestamp,
+    mut progress: impl FnMut(Progress),
+) -> Result<Taken, BackupError> {
+    let head = archive.ledger.head().await?;
+    if let Some(target) = archive.door.restoring().await? {
+        return Err(LedgerError::Restoring { position: head.position, target: target.position }.into());
+    }
+    if to.keys.as_ref() == Some(&to.ledger) {
+        return Err(BackupError::SamePlace(to.ledger.clone()));
+    }
+    let folder = NewFolder::begin(&to.ledger)?;
+    let keys_place = to.keys.clone().unwrap_or_else(|| folder.inside(KEYS_FOLDER));
+    let keys_folder = NewFolder::begin(&keys_place)?;
+
+    let (events, first) = copy_events(archive, &head, &folder, &mut progress).await?;
+    let point = LedgerPoint::new(first, head.position, &head.frontier);
+    let (keys, counts) = copy_keys(archive, &keys_folder, &mut progress).await?;
+    let mut key_files = vec![keys];
+    if let Some(source) = &to.master_key {
+        let mut file = keys_folder.file(MASTER_KEY_FILE)?;
+        file.write(master_key::text(source)?.as_bytes())?;
+        key_files.push(file.finish()?);
+    }
+
+    // The keys appear first: where there is a copy of a ledger, its keys have been copied.
+    let manifest = manifest(Kind::Keys, now, &point, counts, &key_files);
+    let mut bytes = keys_folder.finish(&manifest, key_files)?;
+    let event_counts = Counts { events: point.position.0.unsigned_abs(), ..Counts::default() };
+    let files = vec![events];
+    bytes += folder.finish(&self::manifest(Kind::Ledger, now, &point, event_counts, &files), files)?;
+    Ok(Taken {
+        ledger: to.ledger.clone(),
+        keys_folder: to.keys.clone().unwrap_or_else(|| to.ledger.join(KEYS_FOLDER)),
+        recorded_at: (head.position > Position::START).then_some(head.recorded_at),
+        point,
+        keys: counts.keys,
+        links: counts.links,
+        bytes,
+        master_key: to.master_key.is_some(),
+    })
+}
+
+fn manifest(kind: Kind, now: Timestamp, point: &LedgerPoint, counts: Counts, files: &[Written]) -> Manifest {
+    Manifest::new(kind, now, point.clone(), counts, files.iter().cloned().map(Into::into).collect())
+}
+
+/// Copies the events up to the head, each compared with its hash and all of them with the head's Merkle tree. Tells the
+/// leaf of the first one.
+async fn copy_events(
+    archive: &Archive,
+    head: &Head,
+    folder: &NewFolder,
+    progress: &mut impl FnMut(Progress),
+) -> Result<(Written, Option<Hash>), BackupError> {
+    let mut file = folder.file(EVENTS_FILE)?;
+    let (mut frontier, mut first, mut at) = (Frontier::default(), None, Position::START);
+    let mut buffer = Vec::new();
+    while at < head.position {
+        let page = archive.ledger.read(at, PAGE_EVENTS).await?;
+        if page.is_empty() {
+            return Err(BackupError::Corrupt(at.next()));
+        }
+        for event in page.iter().take_while(|event| event.position <= head.position) {
+            if event.position != at.next() {
+                return Err(BackupError::Corrupt(at.next()));
+            }
+            event.check_hash().map_err(LedgerError::from)?;
+            let line = EventLine::of(event).ok_or(BackupError::Corrupt(event.position))?;
+            file.line(&line, &mut buffer)?;
+            frontier.push(event.leaf_hash);
+            first.get_or_insert(event.leaf_hash);
+            at = event.position;
+        }
+        let (done, of) = (at.0.unsigned_abs(), Some(head.position.0.unsigned_abs()));
+        progress(Progress { stage: Stage::CopyEvents, done, of });
+    }
+    if frontier != head.frontier {
+        return Err(BackupError::Corrupt(head.position));
+    }
+    Ok((file.finish()?, first))
+}
+
+async fn copy_keys(
+    archive: &Archive,
+    folder: &NewFolder,
+    progress: &mut impl FnMut(Progress),
+) -> Result<(Written, Counts), BackupError> {
+    let mut file = folder.file(KEYS_FILE)?;
+    let (mut counts, mut buffer) = (Counts::default(), Vec::new());
+    let mut after = None;
+    loop {
+        let page = archive.keys.page(after, PAGE_KEYS).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        page.iter().try_for_each(|key| file.line(&KeyLine::from(key), &mut buffer))?;
+        counts.keys += page.len() as u64;
+        progress(Progress { stage: Stage::CopyKeys, done: counts.keys, of: None });
+    }
+    let mut after = None;
+    loop {
+        let page = archive.keys.links_after(after, PAGE_KEYS).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(*last);
+        page.iter().try_for_each(|link| file.line(&KeyLine::from(link), &mut buffer))?;
+        counts.links += page.len() as u64;
+        progress(Progress { stage: Stage::CopyKeys, done: counts.keys + counts.links, of: None });
+    }
+    for key in archive.keys.server_keys().await? {
+        file.line(&KeyLine::from(&key), &mut buffer)?;
+        counts.server_keys += 1;
+    }
+    Ok((file.finish()?, counts))
+}
+
+/// Where the keys are when nobody says otherwise.
+pub(super) fn keys_inside(ledger: &Path) -> PathBuf {
+    ledger.join(KEYS_FOLDER)
+}

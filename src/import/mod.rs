@@ -1,0 +1,3 @@
+//! Taking over what another system knows, as events that say so.
+
+pub mod lukittu;
