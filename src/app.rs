@@ -17,8 +17,8 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinHandle;
 
 use crate::activity::{self, Activity};
-use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
 use crate::backup::Archive;
+use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
 use crate::directory::{Directory, DirectoryError, Team};
 use crate::forgetting::{self, ForgettingError};
 use crate::verification::LicenseCache;

@@ -2,8 +2,8 @@
 //! requests. Gathered in memory, written in batches; losing it loses only that.
 
 mod entry;
-mod lately;
 mod forget;
+mod lately;
 mod pending;
 mod read;
 mod run;

@@ -24,9 +24,9 @@ pub mod projections;
 pub mod reconcile;
 pub mod reports;
 pub mod seats;
-pub mod team_settings;
 pub mod server_keys;
 pub mod signing_keys;
+pub mod team_settings;
 pub mod teams;
 #[cfg(test)]
 mod tests;

@@ -39,8 +39,8 @@ pub use unsigned::UnsignedLimit;
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::hooks::limits::LimitNotices;
-use crate::proofs::LogKey;
 use crate::mail::FileTransport;
+use crate::proofs::LogKey;
 use crate::verification::{ServerKeys, TeamSigners, Verifier};
 
 /// What every handler can use.

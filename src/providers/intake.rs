@@ -70,7 +70,7 @@ pub async fn stripe(app: &App, team: &Team, door: Door<'_>, body: &[u8]) -> Resu
                 .event(recording.received);
             request.provenance.causation = None;
             request.keys.push(recording.key);
-    request.links.extend(recording.links);
+            request.links.extend(recording.links);
             incoming.door.sign(&mut request);
             matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. })
         }
@@ -102,7 +102,7 @@ pub async fn polymart(
         let answer = answer_of(&incoming, &answered.plan, answered.answer);
         let mut request = answered.plan.into_request(&recording.delivery, vec![recording.received], app.clock.now());
         request.keys.push(recording.key);
-    request.links.extend(recording.links);
+        request.links.extend(recording.links);
         match app.writer.append(request).await? {
             AppendOutcome::Appended { .. } => return Ok(answer),
             AppendOutcome::Conflict { stream, .. } if stream != incoming.stream() => {}

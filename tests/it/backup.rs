@@ -185,7 +185,7 @@ async fn a_killed_backup_is_never_taken_for_a_whole_one(backend: Backend) -> Tes
     let copies = Copies::new()?;
     let (mut life, mut killed) = (Duration::ZERO, 0);
     while !copies.ledger.exists() {
-        let mut command = tokio::process::Command::from(app.server.command());
+        let mut command = tokio::process::Command::from(app.server.command(&[]));
         let mut child = command.args(copies.backup()).kill_on_drop(true).spawn()?;
         if tokio::time::timeout(life, child.wait()).await.is_err() {
             child.kill().await?;

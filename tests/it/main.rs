@@ -1,10 +1,10 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
+mod admin_secrets;
 mod audit_access;
 mod audit_reports;
 mod audit_stream;
 mod audit_timeline;
-mod admin_secrets;
 mod backup;
 mod cli;
 mod clients;
@@ -14,9 +14,9 @@ mod dev_catalogue;
 mod dev_licenses;
 mod dry_run;
 mod first_release;
-mod history;
 mod forgetting;
 mod forgetting_races;
+mod history;
 mod import_lukittu;
 mod inbox;
 mod inbox_admin;

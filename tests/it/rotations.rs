@@ -123,7 +123,7 @@ async fn a_rotation_of_the_master_key_survives_kills(backend: Backend) -> TestRe
     let emails: Vec<String> = sales.into_iter().map(|sale| sale.email).collect();
     for _ in 0..12 {
         let args = rotation(&app, backend, "0");
-        let mut command = app.server.command();
+        let mut command = app.server.command(&[]);
         let mut child =
             command.args(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn()?;
         tokio::time::sleep(Duration::from_millis(rand::rng().random_range(0..400))).await;

@@ -4,8 +4,8 @@
 //! (licence keys, secrets). New keys are durable here before the ledger commits what they seal. A copy of the
 //! keys must be no older than the copy of the ledger beside it.
 
-mod guarded;
 mod archive;
+mod guarded;
 mod master;
 mod master_file;
 mod postgres;

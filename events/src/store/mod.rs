@@ -22,8 +22,8 @@ use crate::envelope::{HashMismatch, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::{Frontier, FrontierError};
 
-pub use files::{SqliteFile, open_sqlite, truncate_wal};
 pub use door::{RestoreDoor, RestoreTarget, RestoreTx};
+pub use files::{SqliteFile, open_sqlite, truncate_wal};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
 pub use postgres::PostgresLedger;
 pub use proofs::{ProofStore, SharedProofStore};

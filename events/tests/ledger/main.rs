@@ -9,7 +9,7 @@ mod keys;
 mod lost_commit;
 mod model;
 mod proofs;
-mod rotation;
 mod restore;
+mod rotation;
 mod support;
 mod tamper;

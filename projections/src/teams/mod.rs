@@ -5,7 +5,7 @@ mod projection;
 mod query;
 
 pub use config::{
-    ApiKey, BlacklistEntry, EarlierKey, Integration, REMINDER_DAYS, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig,
-    VerificationSettings,
+    ApiKey, BlacklistEntry, EarlierKey, Integration, REMINDER_DAYS, RENEWAL_GRACE_SECONDS, Reminders, Secret,
+    TeamConfig, VerificationSettings,
 };
 pub use projection::TeamsFold;

@@ -7,7 +7,8 @@ use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent};
 
 use super::config::{
-    ApiKey, BlacklistEntry, EarlierKey, Integration, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig, VerificationSettings,
+    ApiKey, BlacklistEntry, EarlierKey, Integration, RENEWAL_GRACE_SECONDS, Reminders, Secret, TeamConfig,
+    VerificationSettings,
 };
 use crate::db::Value;
 use crate::fold::{Fold, Key, from_json, to_json};

@@ -1,15 +1,15 @@
 //! What admins do, with an API key of the scope `admin`: looking after views, deliveries, secrets, keys and hooks.
 
+pub(super) mod api_keys;
 pub(super) mod deliveries;
+pub(super) mod forget;
 pub(super) mod inbox;
+pub(super) mod integrations;
 pub(super) mod projections;
 pub(super) mod reconcile;
 pub(super) mod settings;
-pub(super) mod webhooks;
-pub(super) mod api_keys;
-pub(super) mod forget;
-pub(super) mod integrations;
 pub(super) mod signing_keys;
+pub(super) mod webhooks;
 
 use axum::Router;
 use axum::middleware::map_response_with_state;

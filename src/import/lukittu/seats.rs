@@ -98,6 +98,7 @@ impl Known {
             identifier: self.holder.identifier.clone(),
             country: self.row.country.as_deref().and_then(countries::two_letters),
             at: self.row.last_seen,
+            exact: false,
         }
     }
 }

@@ -223,7 +223,7 @@ impl New<'_> {
         }
         let key_id = ids::of(self.team, StreamKind::Team, &row.id);
         let (sha256, expires_at) = (row.sha256.to_ascii_lowercase(), row.expires_at);
-        let event = ApiKeyCreated { key_id, scope: ApiKeyScope::Developer, sha256, expires_at };
+        let event = ApiKeyCreated { key_id, name: None, scope: ApiKeyScope::Developer, sha256, expires_at };
         self.push(self.event_id(&format!("api key {}", row.id)), row.created_at, event);
         Ok(())
     }

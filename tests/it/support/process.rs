@@ -190,11 +190,6 @@ impl Keyledger {
         Ok(())
     }
 
-    /// A command beside the server, to be run by the test itself.
-    pub(crate) fn command(&self) -> std::process::Command {
-        self.home.command()
-    }
-
     /// The address of something served, for example `url("/healthz")`.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
@@ -203,11 +198,6 @@ impl Keyledger {
     /// The URL of the store.
     pub(crate) fn database_url(&self) -> &str {
         &self.home.database_url
-    }
-
-    /// A command beside the server, for tests that do not wait for its end.
-    pub(crate) fn command(&self) -> std::process::Command {
-        self.home.command()
     }
 
     /// The folder that everything of this ledger lies in; the SQLite files are in `data`.
