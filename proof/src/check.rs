@@ -151,7 +151,8 @@ mod tests {
     fn prove(levels: &[Vec<Hash>], size: u64, ranges: &[std::ops::Range<u64>]) -> Vec<Hash> {
         let node = |node| {
             let id = TileId::of(node);
-            let (first, width) = (id.first() as usize, id.width(size) as usize);
+            let number = |it: u64| usize::try_from(it).unwrap_or(usize::MAX);
+            let (first, width) = (number(id.first()), number(id.width(size)));
             let tile = Tile::new(levels[id.level as usize][first..first + width].to_vec());
             tile.hash(node).ok_or("the tile is too narrow")
         };

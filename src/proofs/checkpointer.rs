@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyledger_events::store::SharedProofStore;
 use keyledger_events::store::proofs::{PROOF_ROWS_MAX, Stored, StoredCheckpoint};
 use keyledger_proof::merkle::{Frontier, Hash};
-use keyledger_proof::tile::{TILE_WIDTH, subtrees};
+use keyledger_proof::tile::{TILE_HEIGHT, TILE_WIDTH, subtrees};
 use keyledger_proof::{Checkpoint, NoteSigner};
 
 use super::{LogKey, ProofsError, Tree};
@@ -20,6 +20,8 @@ const AGE_MAX_SECONDS: i64 = 60;
 const LOOK: Duration = Duration::from_secs(1);
 /// Hashes of a level that are computed from one read of the level below.
 const TILES_AT_ONCE: u64 = PROOF_ROWS_MAX as u64 / TILE_WIDTH;
+/// Hashes of a full tile.
+const TILE_HASHES: usize = 1 << TILE_HEIGHT;
 
 /// Signs checkpoints until it is time to stop. Any number of nodes may do so.
 pub async fn run(app: App, key: LogKey, mut stopping: Stopping) {
@@ -129,7 +131,8 @@ async fn integrate(proofs: &SharedProofStore, size: u64) -> Result<(), ProofsErr
             if found < wanted {
                 return Err(ProofsError::Missing { level: level - 1, index: first + found });
             }
-            let roots: Vec<Hash> = below.chunks(TILE_WIDTH as usize).map(root).collect();
+            let (tiles, _) = below.as_chunks::<{ TILE_HASHES }>();
+            let roots: Vec<Hash> = tiles.iter().map(|tile| root(tile)).collect();
             proofs.store_tiles(level, next, &roots).await?;
             next += count;
         }

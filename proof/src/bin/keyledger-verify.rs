@@ -35,7 +35,7 @@ struct Args {
 
 /// How the program ends.
 enum End {
-    Verified(Verdict, bool),
+    Verified(Box<Verdict>, bool),
     Said(String),
     Usage(String),
     Failed(String),
@@ -78,7 +78,7 @@ fn check(args: &Args) -> Result<End, String> {
     let bundle = BufReader::with_capacity(BUFFER_BYTES, file);
     let kept = kept(args, key.as_ref())?;
     let verdict = bundle::verify(bundle, key.as_ref(), &kept).map_err(|error| format!("{name}: {error}"))?;
-    Ok(End::Verified(verdict, key.is_some()))
+    Ok(End::Verified(Box::new(verdict), key.is_some()))
 }
 
 fn key(text: &str) -> Result<VerifierKey, String> {
