@@ -103,9 +103,7 @@ async fn a_stream_tells_what_is_asked_for(backend: Backend) -> TestResult {
     assert!(begun.elapsed() < Duration::from_secs(12));
 
     let beyond = i64::try_from(app.events().await?.len())? + 9;
-    for (query, last) in
-        [("?after=x", None), ("?colour=red", None), ("?stream=nonsense", None), ("", Some(beyond))]
-    {
+    for (query, last) in [("?after=x", None), ("?colour=red", None), ("?stream=nonsense", None), ("", Some(beyond))] {
         let refused = auditor.stream(query, last).await?.err().ok_or(format!("{query} {last:?} was taken"))?;
         assert_eq!((refused.status, refused.code()), (400, "BAD_REQUEST"), "{query} {last:?}");
     }

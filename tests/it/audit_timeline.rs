@@ -316,6 +316,13 @@ async fn commands_tell_what_the_routes_tell(backend: Backend) -> TestResult {
         let some = app.server.cli(&[&["timeline"], args, &["--limit", "2", "--json"]].concat()).await?;
         assert_eq!(some.as_array().map(Vec::as_slice), entries.get(..2), "{args:?}");
     }
+    // What concerns a customer, event by event, is a filter of the ledger too.
+    let concerning = app.server.cli(&["events", "list", "--customer", customer, "--json"]).await?;
+    let entries = auditor.all(&format!("/timeline?customer={customer}"), "entries", 100).await?;
+    assert_eq!(concerning.as_array().map(|events| positions(events)), Some(positions(&entries)));
+    let some = ["events", "tail", "--customer", customer, "--type", "LicenseIssued", "--json"];
+    assert_eq!(app.server.cli(&some).await?, json!([issued]));
+
     let table = app.server.cli_output(&["timeline", "license", &license], None).await?;
     let table = String::from_utf8(table.stdout)?;
     assert!(table.contains("the licence was renewed") && table.contains(&story.bodies[delivery]), "{table}");
@@ -328,5 +335,21 @@ async fn commands_tell_what_the_routes_tell(backend: Backend) -> TestResult {
     let words = app.server.cli_output(&["license", "diff", &license, "--from", &from, "--to", &to], None).await?;
     let words = String::from_utf8(words.stdout)?;
     assert!(words.contains("paidUntil") && words.contains("the licence was renewed"), "{words}");
+
+    app.server.cli(&["team", "create", "Somebody Else", "--json"]).await?;
+    let nobody = uuid::Uuid::new_v4().to_string();
+    let cases: [(&[&str], &str); 5] = [
+        (&["timeline", "day", day], "--team"),
+        (&["timeline", "customer", &nobody], &nobody),
+        (&["timeline", "provider-event", "evt_nobody"], "evt_nobody"),
+        (&["events", "list", "--customer", &nobody], &nobody),
+        (&["license", "diff", &license, "--from", &to, "--to", &from], "earlier moment comes first"),
+    ];
+    for (args, named) in cases {
+        let output = app.server.cli_output(args, None).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains(named) && output.stdout.is_empty(), "{args:?}: {said}");
+    }
     Ok(())
 }
