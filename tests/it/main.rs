@@ -1,6 +1,8 @@
 //! The stories of keyledger's users, told to the real binary from outside: one module a story.
 
 mod audit_access;
+mod audit_as_of;
+mod audit_events;
 mod audit_reports;
 mod audit_stream;
 mod audit_timeline;

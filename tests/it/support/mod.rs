@@ -10,6 +10,7 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod sign;
 pub(crate) mod smtp;
+pub(crate) mod story;
 pub(crate) mod stripe_api;
 
 use std::path::PathBuf;
