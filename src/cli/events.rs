@@ -34,7 +34,7 @@ pub(super) enum EventsCommand {
         #[command(flatten)]
         limit: LimitArg,
     },
-    /// Show the last events, in order of position.
+    /// Show the last events, in order of position: 10 of them, unless --limit or a place to begin with says otherwise.
     Tail {
         #[command(flatten)]
         filter: FilterArgs,

@@ -2,6 +2,8 @@
 
 mod admin_secrets;
 mod audit_access;
+mod audit_as_of;
+mod audit_events;
 mod audit_reports;
 mod audit_stream;
 mod audit_timeline;

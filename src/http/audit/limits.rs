@@ -1,6 +1,7 @@
 //! What auditors may ask for at once, and the end of what goes on for ever.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,6 +13,8 @@ use crate::stop::Stopping;
 const STREAMS_MAX: usize = 64;
 /// Reports that are counted at once, in one process: each reads a stretch of the ledger.
 const REPORTS_MAX: usize = 2;
+/// How long a report waits for its turn.
+const REPORT_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Places for what takes long. Clones share them.
 #[derive(Clone)]
@@ -40,6 +43,11 @@ impl AuditLimits {
 
     /// Waits for its turn to count a report.
     pub(super) async fn report(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.reports.clone().acquire_owned().await.map_err(|error| ApiError::internal(&error))
+        let turn = tokio::time::timeout(REPORT_WAIT_MAX, self.reports.clone().acquire_owned()).await;
+        let busy = |_| {
+            let details = "other reports are being counted; ask again in a minute";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REPORTS", details)
+        };
+        turn.map_err(busy)?.map_err(|error| ApiError::internal(&error))
     }
 }

@@ -31,7 +31,7 @@ const LIMIT: u32 = 100;
     params(TeamPath, LicenseReportParams),
     responses((status = 200, description = "Done", content(
         (Envelope<LicenseReport> = "application/json"), (String = "text/csv")
-    )), Errors),
+    )), (status = 429, description = "Other reports are being counted"), Errors),
     security(("bearer" = []))
 )]
 pub(super) async fn licenses(
@@ -74,7 +74,7 @@ fn months(query: &AuditQuery, now: Timestamp) -> Result<Months, ApiError> {
     params(TeamPath, PurchaseReportParams),
     responses((status = 200, description = "Done", content(
         (Envelope<PurchasePage> = "application/json"), (String = "text/csv")
-    )), Errors),
+    )), (status = 429, description = "Other reports are being counted"), Errors),
     security(("bearer" = []))
 )]
 pub(super) async fn against_licenses(

@@ -9,7 +9,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::stream::{self, Stream, StreamExt as _};
-use keyledger_events::{Event, Position, RecordedEvent, SharedClock, StreamId, StreamKind, TeamId, Timestamp};
+use keyledger_events::{
+    Event, LedgerError, Position, RecordedEvent, SharedClock, SharedLedger, StreamId, StreamKind, TeamId, Timestamp,
+};
 use keyledger_projections::RunnerStatus;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use uuid::Uuid;
@@ -26,8 +28,9 @@ use crate::stop::Stopping;
 
 /// How often a silent stream says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How often a silent stream looks at the clock, whether its key has expired.
-const CLOCK_LOOKED_AT: Duration = Duration::from_secs(1);
+/// How often a silent stream looks by itself: at the clock, whether its key has expired, and at the ledger, in case that
+/// the views, which say how far the ledger is, cannot follow it.
+const LOOKED: Duration = Duration::from_secs(1);
 /// When a client that lost the stream should come back.
 const COME_BACK: Duration = Duration::from_secs(2);
 
@@ -68,6 +71,8 @@ pub(super) async fn follow(
     }
     let follower = Follower {
         reader: Reader::new(front.app.ledger.clone(), filter, after.next()),
+        ledger: front.app.ledger.clone(),
+        head,
         status: front.app.runner.status(),
         clock: front.app.clock.clone(),
         stopping,
@@ -118,7 +123,10 @@ fn revokes(event: &RecordedEvent, team: TeamId, key_id: Uuid) -> bool {
 /// Follows the ledger for one client.
 struct Follower {
     reader: Reader,
-    /// Says how far the ledger is: one look at it serves all streams.
+    ledger: SharedLedger,
+    /// How far the ledger is, as far as is known.
+    head: Position,
+    /// Says so, too: one look at the ledger serves all streams.
     status: watch::Receiver<RunnerStatus>,
     clock: SharedClock,
     stopping: Stopping,
@@ -143,16 +151,13 @@ impl Follower {
             if expired || self.stopping.is_requested() {
                 return None;
             }
-            let head = self.status.borrow_and_update().head;
-            match self.reader.step(head).await {
+            self.head = self.head.max(self.status.borrow_and_update().head);
+            match self.reader.step(self.head).await {
                 Ok(Some(event)) if revokes(&event, self.team, self.key_id) => return None,
                 Ok(Some(event)) if self.reader.wants(&event) => return message(&event),
                 Ok(Some(_)) => {}
                 Ok(None) => self.wait().await?,
-                Err(error) => {
-                    tracing::warn!(%error, "a stream of events ends: the ledger cannot be read now");
-                    return None;
-                }
+                Err(error) => return unreadable(&error),
             }
         }
     }
@@ -160,11 +165,22 @@ impl Follower {
     /// Waits until something may have happened; `None` when it is time to stop.
     async fn wait(&mut self) -> Option<()> {
         tokio::select! {
-            changed = self.status.changed() => changed.ok(),
-            () = tokio::time::sleep(CLOCK_LOOKED_AT) => Some(()),
-            () = self.stopping.requested() => None,
+            changed = self.status.changed() => return changed.ok(),
+            () = self.stopping.requested() => return None,
+            () = tokio::time::sleep(LOOKED) => {}
         }
+        match self.ledger.head().await {
+            Ok(head) => self.head = self.head.max(head.position),
+            Err(error) => return unreadable(&error),
+        }
+        Some(())
     }
+}
+
+/// Ends the stream: the client comes back with what it has seen last.
+fn unreadable<T>(error: &LedgerError) -> Option<T> {
+    tracing::warn!(%error, "a stream of events ends: the ledger cannot be read now");
+    None
 }
 
 fn message(event: &RecordedEvent) -> Option<Message> {

@@ -16,6 +16,7 @@ pub(crate) mod process;
 pub(crate) mod scan;
 pub(crate) mod sign;
 pub(crate) mod smtp;
+pub(crate) mod story;
 pub(crate) mod stripe_api;
 
 use std::path::PathBuf;
