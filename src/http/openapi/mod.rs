@@ -67,7 +67,16 @@ pub(super) use schema::*;
         admin::inbox::dry_run,
         admin::reconcile::stripe,
     ),
-    components(schemas(ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds)),
+    components(schemas(
+        ErrorAnswer,
+        PageSize,
+        SortColumn,
+        SeatSortColumn,
+        SortDirection,
+        RequestKinds,
+        admin::inbox::DeliveryOutcome,
+        admin::inbox::DeliverySender,
+    )),
     modifiers(&Bearer),
     tags(
         (name = "Client programs", description = "Programs ask whether a key may be used."),
