@@ -141,6 +141,10 @@ async fn nobody_notices_a_rebuild(backend: Backend) -> TestResult {
         assert!(count.load(Ordering::SeqCst) >= 10, "there was a load: {load:?}");
     }
     app.settle().await?;
+    let log = app.server.log();
+    let failed: Vec<_> =
+        log.lines().filter(|line| line.contains(" ERROR ") || line.contains("cannot follow")).collect();
+    assert!(failed.is_empty(), "what went wrong behind good answers: {failed:?}");
     // The builds before and after at the same position: the same rows.
     let digests = async || {
         let verified = app.server.cli(&["projections", "verify", "--json"]).await?;

@@ -11,8 +11,10 @@ use super::{Database, ViewStore};
 const POSTGRES_LOCKS: i32 = 0x6b6c_6564;
 
 /// The right to compute a view anew. Dropping it gives it back, sooner or later; [`BuildLock::release`] does at once.
+#[derive(Debug)]
 pub(crate) struct BuildLock(Kind);
 
+#[derive(Debug)]
 enum Kind {
     /// The system takes the lock of a file back with the process that held it.
     Sqlite(File),

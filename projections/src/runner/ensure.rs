@@ -10,12 +10,12 @@ use keyledger_events::merkle::Hash;
 
 use super::{Inner, RunnerError};
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::Tx;
+use crate::db::{BuildLock, Tx};
 use crate::error::QueryError;
 use crate::projection::Projection;
 
-/// A build that nobody has filled for this long was left behind by a process that died, in seconds. Making the
-/// indexes of a large table takes its time.
+/// A build that nobody has filled for this long, in seconds, and whose lock is free was left behind by a process that
+/// died.
 const ABANDONED_AFTER_SECONDS: i64 = 600;
 
 /// What is wrong with the bookkeeping.
@@ -25,15 +25,15 @@ struct Findings {
     misfits: Vec<Build>,
     /// Views that stand still: this start may know better.
     faulted: bool,
-    /// Half-filled tables that nobody will finish.
-    abandoned: bool,
+    /// Half-filled tables that nobody will finish, with the right to say so.
+    abandoned: Vec<(Build, BuildLock)>,
     /// Views of this release that no build serves.
     missing: bool,
 }
 
 impl Findings {
     fn none(&self) -> bool {
-        self.misfits.is_empty() && !self.faulted && !self.abandoned && !self.missing
+        self.misfits.is_empty() && !self.faulted && self.abandoned.is_empty() && !self.missing
     }
 }
 
@@ -62,7 +62,7 @@ impl Inner {
                 builds.retain(|build| build != misfit);
             }
         }
-        for build in builds.iter().filter(|build| self.is_abandoned(build)) {
+        for (build, _) in findings.abandoned.iter().filter(|(build, _)| builds.contains(build)) {
             bookkeeping::drop_build(&mut tx, build).await?;
         }
         self.retry_faulted(&mut tx, &builds).await?;
@@ -72,12 +72,19 @@ impl Inner {
             }
         }
         tx.commit().await?;
+        for (_, lock) in findings.abandoned {
+            lock.release().await;
+        }
         Ok(())
     }
 
     async fn examine(&self, builds: &[Build]) -> Result<Findings, RunnerError> {
-        let mut findings =
-            Findings { abandoned: builds.iter().any(|build| self.is_abandoned(build)), ..Findings::default() };
+        let mut findings = Findings::default();
+        for build in builds.iter().filter(|build| self.is_idle(build)) {
+            if let Some(lock) = self.views.try_lock_builds(&build.name).await? {
+                findings.abandoned.push((build.clone(), lock));
+            }
+        }
         let mut leaves = HashMap::new();
         for build in builds.iter().filter(|build| build.status.serves()) {
             let leaf = match leaves.entry(build.position) {
@@ -107,7 +114,7 @@ impl Inner {
         Ok(Some(leaf.unwrap_or(missing)))
     }
 
-    fn is_abandoned(&self, build: &Build) -> bool {
+    fn is_idle(&self, build: &Build) -> bool {
         let idle_microseconds = self.clock.now().as_microsecond().saturating_sub(build.updated_at);
         build.status == BuildStatus::Building && idle_microseconds > ABANDONED_AFTER_SECONDS * 1_000_000
     }

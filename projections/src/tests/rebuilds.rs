@@ -13,7 +13,7 @@ use super::faults::product;
 use super::home::{Home, PATIENCE};
 use super::test_views::{Fragile, Weakness};
 use super::{TestResult, stories};
-use crate::bookkeeping::BuildStatus;
+use crate::bookkeeping::{self, BuildStatus};
 use crate::rebuild::RebuildError;
 use crate::runner::Runner;
 use crate::view;
@@ -21,6 +21,7 @@ use crate::view;
 stories!(
     a_rebuild_while_events_come_in_gives_the_same_rows,
     a_rebuild_that_is_killed_leaves_the_serving_build,
+    what_a_dead_rebuild_left_goes_at_a_later_start,
     a_rebuild_mends_a_view_that_stood_still,
     a_view_that_cannot_be_rebuilt_keeps_serving,
     readers_elsewhere_follow_a_rebuild,
@@ -124,6 +125,26 @@ async fn a_rebuild_that_is_killed_leaves_the_serving_build(home: &Home) -> TestR
         "the half-built one is gone"
     );
     assert!(runner.verify(view::LICENSES, |_| {}).await?.matches());
+    Ok(())
+}
+
+async fn what_a_dead_rebuild_left_goes_at_a_later_start(home: &Home) -> TestResult {
+    // Guards: making the indexes of a large table takes longer than a build may stand still, and is no death.
+    append_some(home, 1).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    let mut tx = home.views.begin().await?;
+    let builds = bookkeeping::lock_all(&mut tx).await?;
+    let teams = crate::tests::test_views::teams();
+    runner.inner.begin_build(&mut tx, &teams, &builds, BuildStatus::Building).await?;
+    tx.commit().await?;
+    let lock = home.views.try_lock_builds(view::TEAMS).await?.ok_or("the lock is taken")?;
+    home.clock.advance_seconds(601);
+    let (both, alone) = ([(1, BuildStatus::Live), (2, BuildStatus::Building)], [(1, BuildStatus::Live)]);
+    assert_eq!(versions(&home.runner(), view::TEAMS).await?, both, "somebody is at it");
+    lock.release().await;
+    assert_eq!(versions(&home.runner(), view::TEAMS).await?, alone);
+    assert!(!runner.is_being_built(view::TEAMS).await?, "the lock was given back");
     Ok(())
 }
 

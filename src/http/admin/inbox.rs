@@ -50,18 +50,18 @@ pub(in crate::http) struct DeliveryPath {
 /// stripe or polymart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::http) enum Sender {
+pub(in crate::http) enum DeliverySender {
     /// Stripe.
     Stripe,
     /// Polymart.
     Polymart,
 }
 
-impl From<Sender> for Provider {
-    fn from(sender: Sender) -> Self {
+impl From<DeliverySender> for Provider {
+    fn from(sender: DeliverySender) -> Self {
         match sender {
-            Sender::Stripe => Self::Stripe,
-            Sender::Polymart => Self::Polymart,
+            DeliverySender::Stripe => Self::Stripe,
+            DeliverySender::Polymart => Self::Polymart,
         }
     }
 }
@@ -69,7 +69,7 @@ impl From<Sender> for Provider {
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(in crate::http) enum Concluded {
+pub(in crate::http) enum DeliveryOutcome {
     /// Nothing yet.
     Pending,
     /// It had its effect.
@@ -80,13 +80,13 @@ pub(in crate::http) enum Concluded {
     Rejected,
 }
 
-impl From<Concluded> for Outcome {
-    fn from(outcome: Concluded) -> Self {
+impl From<DeliveryOutcome> for Outcome {
+    fn from(outcome: DeliveryOutcome) -> Self {
         match outcome {
-            Concluded::Pending => Self::Pending,
-            Concluded::Applied => Self::Applied,
-            Concluded::Ignored => Self::Ignored,
-            Concluded::Rejected => Self::Rejected,
+            DeliveryOutcome::Pending => Self::Pending,
+            DeliveryOutcome::Applied => Self::Applied,
+            DeliveryOutcome::Ignored => Self::Ignored,
+            DeliveryOutcome::Rejected => Self::Rejected,
         }
     }
 }
@@ -104,10 +104,10 @@ pub(in crate::http) struct InboxParams {
     before: Option<i64>,
     /// Only from this provider.
     #[param(required = false)]
-    provider: Option<Sender>,
+    provider: Option<DeliverySender>,
     /// Only those that came to this.
     #[param(required = false)]
-    outcome: Option<Concluded>,
+    outcome: Option<DeliveryOutcome>,
     /// Only of this type: checkout.session.completed, …
     #[param(required = false, rename = "type")]
     event_type: Option<String>,
@@ -136,14 +136,14 @@ pub(in crate::http) struct InboxPage {
 
 /// A delivery with its history: arrival, attempts, reopenings, conclusions.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct InboxEntryDetails {
+pub(in crate::http) struct DeliveryDetails {
     history: Vec<BTreeMap<String, Value>>,
 }
 
 /// A delivery's body.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct InboxPayload {
+pub(in crate::http) struct DeliveryPayload {
     id: Uuid,
     body_sha256: String,
     /// JSON as JSON, anything else as text.
@@ -217,7 +217,7 @@ async fn find(front: &Front, access: &Access, id: &str) -> Result<InboxEntry, Ap
     tag = "Inbox",
     summary = "Show a delivery with its history",
     params(DeliveryPath),
-    responses((status = 200, description = "Done", body = Envelope<InboxEntryDetails>), Errors),
+    responses((status = 200, description = "Done", body = Envelope<DeliveryDetails>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn show(
@@ -236,7 +236,7 @@ pub(in crate::http) async fn show(
     tag = "Inbox",
     summary = "Show what the provider sent. It may name a buyer; that it was read is logged",
     params(DeliveryPath),
-    responses((status = 200, description = "Done", body = Envelope<InboxPayload>), Errors),
+    responses((status = 200, description = "Done", body = Envelope<DeliveryPayload>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn payload(
@@ -251,7 +251,7 @@ pub(in crate::http) async fn payload(
 /// What to use instead of what the request's URL said.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct RetryBody {
+pub(in crate::http) struct DeliveryRetry {
     /// For Polymart: all settings, as the URL carries them.
     #[serde(default)]
     query: Option<BTreeMap<String, String>>,
@@ -264,7 +264,7 @@ pub(in crate::http) struct RetryBody {
     tag = "Inbox",
     summary = "Interpret a delivery again, after the cause of its rejection was mended",
     params(DeliveryPath),
-    request_body = RetryBody,
+    request_body = DeliveryRetry,
     responses((status = 200, description = "Done", body = Envelope<InboxJson>), Errors),
     security(("bearer" = []))
 )]
@@ -274,7 +274,7 @@ pub(in crate::http) async fn retry(
     Path((_, id)): Path<(String, String)>,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let asked = read::json::<RetryBody>(body).await?;
+    let asked = read::json::<DeliveryRetry>(body).await?;
     let entry = find(&front, &admin.0, &id).await?;
     let entry = inbox::retry(&front.app, &admin.0.actor, &entry, asked.query.as_ref()).await?;
     Reply::ok("Interpreted again", &InboxJson::from(entry))
@@ -283,7 +283,7 @@ pub(in crate::http) async fn retry(
 /// Why nothing shall come of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct IgnoreBody {
+pub(in crate::http) struct DeliveryIgnore {
     #[schema(min_length = 1, max_length = 500)]
     reason: String,
 }
@@ -295,7 +295,7 @@ pub(in crate::http) struct IgnoreBody {
     tag = "Inbox",
     summary = "Conclude a delivery that is rejected or pending: nothing shall come of it",
     params(DeliveryPath),
-    request_body = IgnoreBody,
+    request_body = DeliveryIgnore,
     responses((status = 200, description = "Done", body = Envelope<InboxJson>), Errors),
     security(("bearer" = []))
 )]
@@ -305,7 +305,7 @@ pub(in crate::http) async fn ignore(
     Path((_, id)): Path<(String, String)>,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let asked = read::json::<IgnoreBody>(body).await?;
+    let asked = read::json::<DeliveryIgnore>(body).await?;
     let entry = find(&front, &admin.0, &id).await?;
     let entry = inbox::ignore(&front.app, &admin.0.actor, &entry, &asked.reason).await?;
     Reply::ok("Ignored", &InboxJson::from(entry))
@@ -314,9 +314,9 @@ pub(in crate::http) async fn ignore(
 /// Which rejected deliveries; the default is all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::http) struct RetryAllBody {
+pub(in crate::http) struct DeliveriesRetry {
     #[serde(default)]
-    provider: Option<Sender>,
+    provider: Option<DeliverySender>,
     #[serde(default, rename = "type")]
     event_type: Option<String>,
     /// Text of the reason.
@@ -339,7 +339,7 @@ pub(in crate::http) struct RetryAllBody {
     tag = "Inbox",
     summary = "Reopen rejected deliveries, at most 1,000, the newest of them; they are interpreted in the background",
     params(TeamPath),
-    request_body = RetryAllBody,
+    request_body = DeliveriesRetry,
     responses((status = 200, description = "Done", body = Envelope<Reopened>), Errors),
     security(("bearer" = []))
 )]
@@ -348,7 +348,7 @@ pub(in crate::http) async fn retry_all(
     State(front): State<Front>,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let asked = read::json::<RetryAllBody>(body).await?;
+    let asked = read::json::<DeliveriesRetry>(body).await?;
     let filter = InboxFilter {
         provider: asked.provider.map(Provider::from),
         event_type: asked.event_type,
@@ -364,8 +364,8 @@ pub(in crate::http) async fn retry_all(
 /// A delivery that is not made.
 #[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct DryRunBody {
-    provider: Sender,
+pub(in crate::http) struct DeliveryDryRun {
+    provider: DeliverySender,
     /// For Polymart: the settings in the URL.
     #[serde(default)]
     query: BTreeMap<String, String>,
@@ -380,12 +380,12 @@ pub(in crate::http) struct DryRunBody {
     tag = "Inbox",
     summary = "Say what a delivery would come to. Nothing is recorded; Stripe is asked what the real one would ask",
     params(TeamPath),
-    request_body = DryRunBody,
+    request_body = DeliveryDryRun,
     responses((status = 200, description = "Done", body = Envelope<RehearsalJson>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn dry_run(admin: Admin, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
-    let asked = read::json::<DryRunBody>(body).await?;
+    let asked = read::json::<DeliveryDryRun>(body).await?;
     let body = match asked.payload {
         Value::String(text) => text.into_bytes(),
         json => serde_json::to_vec(&json).map_err(|error| ApiError::internal(&error))?,

@@ -60,7 +60,7 @@ pub(in crate::http) struct ViewPath {
 
 /// All builds of all views.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Builds {
+pub(in crate::http) struct ViewBuilds {
     builds: Vec<BTreeMap<String, Value>>,
 }
 
@@ -75,13 +75,13 @@ pub(in crate::http) struct ViewsStatus {
     views: Vec<BTreeMap<String, Value>>,
     /// The builds that are filled beside them, in whatever process.
     building: Vec<BTreeMap<String, Value>>,
-    tasks: Vec<Task>,
+    tasks: Vec<ViewTask>,
 }
 
 /// Work on views.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct Task {
+pub(in crate::http) struct ViewTask {
     id: Uuid,
     kind: TaskKind,
     /// running, done, failed, or stopped when the server ended first.
@@ -100,15 +100,15 @@ pub(in crate::http) struct Task {
     ended_at: Option<String>,
 }
 
-/// Tasks.
+/// Work on views, the newest first.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Tasks {
-    tasks: Vec<Task>,
+pub(in crate::http) struct ViewTaskList {
+    tasks: Vec<ViewTask>,
 }
 
 /// The numbers of builds that were dropped.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Dropped {
+pub(in crate::http) struct DroppedBuilds {
     dropped: Vec<i64>,
 }
 
@@ -127,7 +127,7 @@ pub(in crate::http) struct ViewNames {
     tag = "Views",
     summary = "List all builds of all views",
     params(TeamPath),
-    responses((status = 200, description = "Done", body = Envelope<Builds>), Errors),
+    responses((status = 200, description = "Done", body = Envelope<ViewBuilds>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn list(_: Admin, State(front): State<Front>) -> Result<Reply, ApiError> {
@@ -159,7 +159,7 @@ pub(in crate::http) async fn status(_: Admin, State(front): State<Front>) -> Res
     tag = "Views",
     summary = "List the work that this server does or did on views, the newest first",
     params(TeamPath),
-    responses((status = 200, description = "Done", body = Envelope<Tasks>), Errors),
+    responses((status = 200, description = "Done", body = Envelope<ViewTaskList>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn tasks(_: Admin, State(front): State<Front>) -> Result<Reply, ApiError> {
@@ -173,7 +173,7 @@ pub(in crate::http) async fn tasks(_: Admin, State(front): State<Front>) -> Resu
     tag = "Views",
     summary = "Show how far such work is: its rate and the time left",
     params(TaskPath),
-    responses((status = 200, description = "Done", body = Envelope<Task>), Errors),
+    responses((status = 200, description = "Done", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn task(
@@ -192,7 +192,7 @@ pub(in crate::http) async fn task(
     summary = "Compute views afresh while the old ones serve, then switch; in the background",
     params(TeamPath),
     request_body = ViewNames,
-    responses((status = 202, description = "Begun", body = Envelope<Task>), Errors),
+    responses((status = 202, description = "Begun", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn rebuild(admin: Admin, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
@@ -207,7 +207,7 @@ pub(in crate::http) async fn rebuild(admin: Admin, State(front): State<Front>, b
     summary = "Compute views afresh and compare their digests with those that serve; in the background",
     params(TeamPath),
     request_body = ViewNames,
-    responses((status = 202, description = "Begun", body = Envelope<Task>), Errors),
+    responses((status = 202, description = "Begun", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn verify(admin: Admin, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
@@ -222,7 +222,7 @@ pub(in crate::http) async fn verify(admin: Admin, State(front): State<Front>, bo
     summary = "Go back to the builds that served before, after bringing them up to date; in the background",
     params(TeamPath),
     request_body = ViewNames,
-    responses((status = 202, description = "Begun", body = Envelope<Task>), Errors),
+    responses((status = 202, description = "Begun", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn switch_back(
@@ -246,7 +246,7 @@ async fn begin_task(admin: &Admin, front: &Front, kind: TaskKind, body: Body) ->
     tag = "Views",
     summary = "Drop the builds of a view that served before; there is no going back then",
     params(ViewPath),
-    responses((status = 200, description = "Done", body = Envelope<Dropped>), Errors),
+    responses((status = 200, description = "Done", body = Envelope<DroppedBuilds>), Errors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn drop_retired(

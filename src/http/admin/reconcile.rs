@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Front> {
 /// How far back to look.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::http) struct ReconcileBody {
+pub(in crate::http) struct StripeReconciliation {
     /// 30 unless said otherwise.
     #[serde(default = "thirty")]
     #[schema(minimum = 1, maximum = 30)]
@@ -40,12 +40,12 @@ fn thirty() -> u32 {
     tag = "Inbox",
     summary = "Ask Stripe for the events that it could not deliver, and take in what is missing",
     params(TeamPath),
-    request_body = ReconcileBody,
+    request_body = StripeReconciliation,
     responses((status = 200, description = "Done", body = Envelope<ReconciledJson>), Errors, ProviderErrors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn stripe(admin: Admin, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
-    let asked = read::json::<ReconcileBody>(body).await?;
+    let asked = read::json::<StripeReconciliation>(body).await?;
     let access = &admin.0;
     let report = reconcile::stripe(&front.app, &access.actor, access.team_id, asked.days).await?;
     Reply::ok("What was missing is taken in", &report)

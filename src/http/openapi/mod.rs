@@ -108,8 +108,19 @@ use super::audit::described::{OutcomeWord, ReportFormat, SettingsMeant};
         admin::forget::by_email,
     ),
     components(schemas(
-        ErrorAnswer, PageSize, SortColumn, SeatSortColumn, SortDirection, RequestKinds, HookStates, ExportFormat,
-        ReportFormat, OutcomeWord, SettingsMeant
+        ErrorAnswer,
+        PageSize,
+        SortColumn,
+        SeatSortColumn,
+        SortDirection,
+        RequestKinds,
+        HookStates,
+        ExportFormat,
+        ReportFormat,
+        OutcomeWord,
+        SettingsMeant,
+        admin::inbox::DeliveryOutcome,
+        admin::inbox::DeliverySender,
     )),
     modifiers(&Bearer),
     tags(
