@@ -27,10 +27,7 @@ const REASON: &str = "the buyer was forgotten";
 ///
 /// # Errors
 /// When something does not answer. Doing it again goes on.
-pub async fn erase(
-    app: &App,
-    folder: Option<&FileTransport>,
-    forgotten: &Forgotten) -> Result<u64, ForgettingError> {
+pub async fn erase(app: &App, folder: Option<&FileTransport>, forgotten: &Forgotten) -> Result<u64, ForgettingError> {
     let Forgotten { team, customer_ids, aliases, key_ids, position } = forgotten;
     // The keys first: what is read from now on is not read any more.
     app.keys.vault().destroy(key_ids, aliases).await?;
