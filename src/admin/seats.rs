@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use keyledger_events::event::license::{AddressBound, AddressReleased, DeviceBound, DeviceReleased, ReleaseReason};
 use keyledger_events::sealed::SealContext;
-use keyledger_events::{Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
+use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{Seat, SeatKind, Seats, view};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{AdminError, CONFLICTS_MAX, append, licenses, teams};
+use super::{AdminError, CONFLICTS_MAX, append, by, licenses, teams};
 use crate::app::App;
 use crate::opened;
 use crate::verification::{Holder, sealing_key};
@@ -173,14 +173,15 @@ pub async fn remember(
         let holder = Holder::new(app, team, license_id, seat.kind, identifier);
         let event_id = id::fresh();
         let context = SealContext { team, event_id, field: Seat::field(seat.kind) };
-        let key = sealing_key(app, team, &license).await?;
+        let mut request = AppendRequest::new(team, by(actor)).expect(stream, version);
+        let key = sealing_key(app, team, &license).await?.stored_by(&mut request);
         let sealed = key.seal(context, holder.identifier.as_bytes());
         let event: Event = match seat.kind {
             SeatKind::Device => DeviceBound { device_id: seat_id, lookup: holder.lookup, identifier: sealed }.into(),
             SeatKind::Address => AddressBound { address_id: seat_id, lookup: holder.lookup, address: sealed }.into(),
         };
-        let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event };
-        if append(app, actor, team, version, event).await? {
+        let request = request.event(NewEvent { stream, event_id, occurred_at: app.clock.now(), event });
+        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
             return Ok(true);
         }
     }

@@ -4,7 +4,7 @@
 use keyledger_events::event::license::{
     AddressBound, AddressReleased, DeviceBound, DeviceReleased, LicenseActivated, ReleaseReason,
 };
-use keyledger_events::keys::KeyRingError;
+use keyledger_events::keys::{KeyLink, KeyRingError, WrappedKey};
 use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{AppendRequest, Event, NewEvent, Provenance, Sealed, StreamId, TeamId, Timestamp, id};
 use keyledger_projections::{License, QueryError, Seat, SeatKind};
@@ -65,6 +65,12 @@ pub(super) async fn request(
 ) -> Result<AppendRequest, SealError> {
     let stream = StreamId::new(keyledger_events::StreamKind::License, known.license.id);
     let mut request = AppendRequest::new(team, Provenance::of(ACTOR)).expect(stream, known.license.version);
+    let key = if effects.address.is_some() || effects.device.is_some() {
+        let sealing = sealing_key(app, team, &known.license).await?;
+        Some(sealing.stored_by(&mut request))
+    } else {
+        None
+    };
     let mut push = |event_id: Uuid, event: Event| {
         request.events.push(NewEvent { stream, event_id, occurred_at: now, event });
     };
@@ -72,11 +78,6 @@ pub(super) async fn request(
         let expires_at = known.license.expires_at_if_activated(Some(now));
         push(id::fresh(), LicenseActivated { activated_at: now, expires_at }.into());
     }
-    let key = if effects.address.is_some() || effects.device.is_some() {
-        Some(sealing_key(app, team, &known.license).await?)
-    } else {
-        None
-    };
     if let (Some(release), Some(key)) = (effects.address, &key) {
         if let Some(address_id) = release {
             push(id::fresh(), AddressReleased { address_id, reason: ReleaseReason::TimedOut }.into());
@@ -100,15 +101,37 @@ fn seal(key: &DataKey, team: TeamId, event_id: Uuid, kind: SeatKind, text: &str)
     key.seal(SealContext { team, event_id, field: Seat::field(kind) }, text.as_bytes())
 }
 
-/// The buyer's data key, so that forgetting them makes their devices and addresses unreadable; the team's where no
-/// buyer is known, or they were forgotten already.
-pub async fn sealing_key(app: &App, team: TeamId, license: &License) -> Result<DataKey, SealError> {
-    if let Some(customer_id) = license.customer_ids().first()
-        && let Some(customer) = app.views.team(team).customers(&[*customer_id]).await?.pop()
+/// The key that a seat is sealed with.
+pub struct SealingKey {
+    key: DataKey,
+    /// What must be stored first, where the key is new.
+    new: Option<(WrappedKey, KeyLink)>,
+}
+
+impl SealingKey {
+    /// The key, which the request stores before what it seals.
+    pub fn stored_by(self, request: &mut AppendRequest) -> DataKey {
+        if let Some((wrapped, link)) = self.new {
+            request.keys.push(wrapped);
+            request.links.push(link);
+        }
+        self.key
+    }
+}
+
+/// The buyer's data key, so that forgetting them makes their devices and addresses unreadable. Of a buyer who was
+/// forgotten already it is a new one, which goes when they are forgotten again; where no buyer is known, the team's.
+pub async fn sealing_key(app: &App, team: TeamId, license: &License) -> Result<SealingKey, SealError> {
+    let Some(customer_id) = license.customer_ids().first().copied() else {
+        return Ok(SealingKey { key: app.keys.team_key(team).await?, new: None });
+    };
+    if let Some(customer) = app.views.team(team).customers(&[customer_id]).await?.pop()
         && let Some(key_id) = customer.key_id()
         && let Some(key) = app.keys.key_unless_gone(key_id).await?
     {
-        return Ok(key);
+        return Ok(SealingKey { key, new: None });
     }
-    Ok(app.keys.team_key(team).await?)
+    let (key, wrapped) = app.keys.generate(id::fresh());
+    let link = KeyLink { key_id: key.id(), customer_id };
+    Ok(SealingKey { key, new: Some((wrapped, link)) })
 }

@@ -21,7 +21,7 @@ mod signer;
 mod tests;
 mod verifier;
 
-pub use append::{Holder, SealError, sealing_key};
+pub use append::{Holder, SealError, SealingKey, sealing_key};
 pub use asked::{Asked, BadField};
 pub use blacklist::Blacklist;
 pub use cache::LicenseCache;

@@ -227,9 +227,10 @@ async fn what_is_under_way_for_a_forgotten_person_is_concluded(backend: Backend)
     let bought = checkout(&app);
     assert_eq!(app.post_stripe(&bought.completed()).await?.status, 200);
     eventually("the mail waits", async || Ok(app.events_of("MailFailed").await?.pop())).await?;
-    // A second purchase of theirs cannot be interpreted: Stripe does not know its session yet.
+    // A second purchase of theirs cannot be interpreted: Stripe's API is down.
     let waiting = Checkout { email: bought.email.clone(), ..Checkout::paid(Layout::Basil) };
     let delivery = waiting.completed();
+    app.stripe.fail_next(1_000, 500);
     assert_eq!(app.post_stripe(&delivery).await?.status, 200);
     eventually("the delivery waits", async || Ok(app.events_of("ProviderEventDeferred").await?.pop())).await?;
 
@@ -237,6 +238,7 @@ async fn what_is_under_way_for_a_forgotten_person_is_concluded(backend: Backend)
         // The folder is no folder, which the command says after all else is done.
         if error.to_string().contains("folder") { Ok(()) } else { Err(error) }
     })?;
+    app.settle().await?;
     let entry = app.entry(id_of(&delivery)).await?;
     assert_eq!(entry.outcome, "rejected");
     assert!(entry.reason.contains("no longer be read"), "{}", entry.reason);

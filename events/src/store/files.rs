@@ -1,7 +1,7 @@
 //! Opening SQLite files the one right way: WAL, one write connection, readers that cannot write.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row as _, SqlitePool};
@@ -10,9 +10,11 @@ use sqlx::{Row as _, SqlitePool};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of the write connection for pages, in KiB: ids are random, so what is written lies all over the indexes, and a
 /// page that is not in memory is read before it is changed. SQLite's own 2 MiB hold those of a few thousand licences.
-const WRITER_CACHE_KIB: u32 = 32 << 10;
-/// Times it is tried to empty the log of changes while others read from it, each after waiting [`BUSY_TIMEOUT`].
-const TRUNCATE_TRIES_MAX: u32 = 3;
+const WRITER_CACHE_KIB: u32 = 8 << 10;
+/// How long it is tried to empty the log of changes while others read from it or are about to empty it themselves …
+const TRUNCATE_MAX: Duration = Duration::from_secs(20);
+/// … and the pause between two tries: nobody is waited for who does the same.
+const TRUNCATE_PAUSE: Duration = Duration::from_millis(50);
 /// Concurrent readers of one file.
 const READERS_MAX: u32 = 4;
 
@@ -58,11 +60,15 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
 /// # Errors
 /// When the file cannot be written.
 pub async fn truncate_wal(writer: &SqlitePool) -> Result<bool, sqlx::Error> {
-    for _ in 0..TRUNCATE_TRIES_MAX {
+    let begun = Instant::now();
+    loop {
         let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
         if row.try_get::<i64, _>(0)? == 0 {
             return Ok(true);
         }
+        if begun.elapsed() > TRUNCATE_MAX {
+            return Ok(false);
+        }
+        tokio::time::sleep(TRUNCATE_PAUSE).await;
     }
-    Ok(false)
 }

@@ -6,6 +6,7 @@ mod checkpoints;
 mod facts;
 mod faults;
 mod home;
+mod people;
 mod rebuilds;
 mod runners;
 mod test_views;

@@ -55,7 +55,7 @@ impl KeyVault for SqliteKeys {
         }
         tx.commit().await?;
         // The log of changes still holds the pages as they were.
-        truncate_wal(&self.writer).await?;
+        self.leave_no_trace().await?;
         Ok(destroyed)
     }
 
@@ -136,7 +136,7 @@ impl KeyVault for SqliteKeys {
         }
         rewrite(&mut tx).await?;
         tx.commit().await?;
-        truncate_wal(&self.writer).await?;
+        self.leave_no_trace().await?;
         Ok(true)
     }
 
@@ -175,6 +175,18 @@ impl KeyVault for SqliteKeys {
         super::insert_keys(&mut tx, seeds).await?;
         tx.commit().await?;
         Ok(true)
+    }
+}
+
+impl SqliteKeys {
+    /// What was deleted or replaced is in no file any more.
+    async fn leave_no_trace(&self) -> Result<(), sqlx::Error> {
+        if truncate_wal(&self.writer).await? {
+            return Ok(());
+        }
+        let message =
+            "keys.db could not be rid of its log of changes, because another process reads from it; run it again";
+        Err(sqlx::Error::Protocol(message.to_owned()))
     }
 }
 
