@@ -1,7 +1,6 @@
 //! The query of an auditor's URL.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use axum::extract::Query;
 use axum::http::Uri;
@@ -25,10 +24,12 @@ impl AuditQuery {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A whole number.
-    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
-        let number = self.text(name).map(str::parse).transpose();
-        number.map_err(|_| ApiError::bad_request(format!("{name}: must be a whole number from 0 on")))
+    /// A size or a position.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
+        let bad = || ApiError::bad_request(format!("{name}: must be a whole number from 0 on"));
+        number.ok_or_else(bad).map(Some)
     }
 
     /// A moment.
