@@ -238,17 +238,20 @@ async fn checkpoints_and_tiles_fit_the_events(home: Home) -> TestResult {
     Ok(())
 }
 
+/// Changes an event.
+type Forge = fn(&mut RecordedEvent);
+
 async fn an_event_that_cannot_be_read_is_named(home: Home) -> TestResult {
     let last = short_history(&home).await?;
     let attacker = home.attacker().await?;
     let events = all(&home.app).await?;
-    let forged = |forge: fn(&mut RecordedEvent)| {
+    let forged = |forge: Forge| {
         let mut events = events.clone();
         forge(&mut events[299]);
         events
     };
     // Every hash is right, and yet this build cannot read it.
-    let cases: [(fn(&mut RecordedEvent), &str); 3] = [
+    let cases: [(Forge, &str); 3] = [
         (|event| event.event_type = "Nonsense".to_owned(), "`Nonsense` is unknown"),
         (|event| event.payload = b"{\"reason\":".to_vec(), "cannot be read"),
         (|event| event.payload = b"[1]".to_vec(), "cannot be read"),

@@ -56,7 +56,7 @@ pub(in crate::http) async fn export(
         from: query.time("from")?,
         until: query.time("until")?,
         types: query.words("type"),
-        after: query.number::<u64>("after")?.map(|after| i64::try_from(after).unwrap_or(i64::MAX)),
+        after: query.number("after")?,
     };
     let place = EXPORTS.try_acquire().map_err(|_| {
         let details = format!("{EXPORTS_MAX} exports are under way; try again when they are done");

@@ -45,7 +45,7 @@ pub(in crate::http) async fn inclusion(
 ) -> Result<Reply, ApiError> {
     let number = position.parse::<i64>().ok().filter(|position| *position > 0);
     let position = number.ok_or_else(|| ApiError::bad_request("position: must be a whole number from 1 on"))?;
-    let size = AuditQuery::read(&uri, &["size"])?.number("size")?;
+    let size = AuditQuery::read(&uri, &["size"])?.number("size")?.map(i64::unsigned_abs);
     let proof = proofs::inclusion(&front.app, &front.log_key, Some(access.team_id), Position(position), size).await;
     Reply::ok("Proved", &proof.map_err(refused)?)
 }
@@ -63,7 +63,8 @@ pub(in crate::http) async fn inclusion(
 pub(in crate::http) async fn consistency(_: Auditor, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
     let query = AuditQuery::read(&uri, &["from", "to"])?;
     let from = query.number("from")?.ok_or_else(|| ApiError::bad_request("from: is missing from the query"))?;
-    let proof = proofs::consistency(&front.app, &front.log_key, from, query.number("to")?).await;
+    let to = query.number("to")?;
+    let proof = proofs::consistency(&front.app, &front.log_key, from.unsigned_abs(), to.map(i64::unsigned_abs)).await;
     Reply::ok("Proved", &proof.map_err(refused)?)
 }
 

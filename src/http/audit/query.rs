@@ -50,10 +50,12 @@ impl AuditQuery {
         self.text(name).map(parse).transpose()
     }
 
-    /// A whole number.
-    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
-        let number = self.text(name).map(str::parse).transpose();
-        number.map_err(|_| ApiError::bad_request(format!("{name}: must be a whole number from 0 on")))
+    /// A size or a position.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
+        let bad = || ApiError::bad_request(format!("{name}: must be a whole number from 0 on"));
+        number.ok_or_else(bad).map(Some)
     }
 
     /// The words of a parameter, with commas between them.
