@@ -27,7 +27,12 @@ impl BuildLock {
     pub(crate) async fn release(self) {
         match self.0 {
             Kind::Sqlite(file) => drop(file),
-            Kind::Postgres(session) => {
+            Kind::Postgres(mut session) => {
+                // The server may take its time to notice that a session has ended.
+                let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *session).await;
+                if let Err(error) = unlocked.map(drop) {
+                    tracing::debug!(%error, "a view's lock was not given back and ends with its session");
+                }
                 if let Err(error) = session.close().await {
                     tracing::debug!(%error, "the session that held a view's lock did not end politely");
                 }

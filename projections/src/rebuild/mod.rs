@@ -241,8 +241,9 @@ impl<'a> Rebuild<'a> {
         let projection = runner.projection(name)?;
         // Makes the serving build first, where there is none.
         runner.list().await?;
+        // The lock keeps others from making builds of this view; runners need not wait while a table is made.
         let mut tx = runner.inner.views.begin().await?;
-        let builds = bookkeeping::lock_all(&mut tx).await?;
+        let builds = bookkeeping::read_in(&mut tx).await?;
         for left in builds.iter().filter(|build| build.name == name && build.status == BuildStatus::Building) {
             bookkeeping::drop_build(&mut tx, left).await?;
         }
@@ -254,7 +255,7 @@ impl<'a> Rebuild<'a> {
     async fn resume_retired(runner: &'a Runner, name: &str) -> Result<Self, RebuildError> {
         let projection = runner.projection(name)?;
         let mut tx = runner.inner.views.begin().await?;
-        let builds = bookkeeping::lock_all(&mut tx).await?;
+        let builds = bookkeeping::lock_view(&mut tx, name).await?;
         let retired = builds.into_iter().rfind(|build| {
             let ours = build.name == name && build.code_version == i64::from(projection.version());
             ours && build.status == BuildStatus::Retired

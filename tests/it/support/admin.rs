@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::app::{Answer, TestApp};
-use super::{Error, eventually};
+use super::{Error, after_retries};
 
 /// A key, and where it is used.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl AdminProgram<'_> {
     /// Waits for work on views to end and tells what came of it.
     pub(crate) async fn ended(&self, begun: &Answer) -> Result<Value, Error> {
         let path = format!("/projections/tasks/{}", begun.id()?);
-        eventually("the work on views ends", async || {
+        after_retries("the work on views ends", async || {
             let task = self.get(&path).await?.data()?.clone();
             Ok((task["state"] != "running").then_some(task))
         })
