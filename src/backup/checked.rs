@@ -100,7 +100,7 @@ mod tests {
         let point = LedgerPoint::new(None, Position::START, &Frontier::default());
         let entries = files.iter().cloned().map(Into::into).collect();
         let manifest = Manifest::new(Kind::Ledger, Timestamp::UNIX_EPOCH, point, Counts::default(), entries);
-        folder.finish(&manifest, files)?;
+        folder.finish(&manifest, files)?.release()?;
         assert_eq!(CheckedFolder::open(Kind::Ledger, &place, |_, _| {})?.manifest, manifest);
         for name in [EVENTS_FILE, MANIFEST_FILE, SUMS_FILE] {
             let path = place.join(name);

@@ -35,6 +35,21 @@ pub(super) struct NewFolder {
 }
 
 impl NewFolder {
+    /// As [`NewFolder::begin`], where the folder with the ledger is not there: a copy of the keys that has its name
+    /// already, and the lock of a backup that did not come to its end, belongs to none and is cleared away.
+    pub(super) fn begin_again(place: &Path) -> Result<Self, BackupError> {
+        let lock_path = place.join(LOCK_FILE);
+        if lock_path.exists() {
+            let lock = private_file(&lock_path, true)?;
+            match lock.try_lock() {
+                Ok(()) => fs::remove_dir_all(place).map_err(BackupError::file(place))?,
+                Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(place.to_owned())),
+                Err(TryLockError::Error(error)) => return Err(BackupError::file(&lock_path)(error)),
+            }
+        }
+        Self::begin(place)
+    }
+
     /// Begins a folder at `place`, where nothing may be but an empty folder. What an interrupted attempt left is
     /// cleared away.
     pub(super) fn begin(place: &Path) -> Result<Self, BackupError> {
@@ -87,7 +102,11 @@ impl NewFolder {
     }
 
     /// Writes the manifest and the sums, makes everything durable, and gives the folder its name.
-    pub(super) fn finish(self, manifest: &impl serde::Serialize, mut files: Vec<Written>) -> Result<u64, BackupError> {
+    pub(super) fn finish(
+        self,
+        manifest: &impl serde::Serialize,
+        mut files: Vec<Written>,
+    ) -> Result<Published, BackupError> {
         let mut file = self.file(MANIFEST_FILE)?;
         let mut text = serde_json::to_vec_pretty(manifest).map_err(|error| file.failed(error.into()))?;
         text.push(b'\n');
@@ -99,11 +118,25 @@ impl NewFolder {
         sync_folder(&self.draft)?;
         fs::rename(&self.draft, &self.place).map_err(BackupError::file(&self.place))?;
         sync_folder(parent(&self.place))?;
-        // Only now: as long as the draft has its name, nobody else may take it for one that was left.
+        let bytes = files.iter().map(|file| file.bytes).sum::<u64>() + sums.bytes;
+        Ok(Published { place: self.place, _lock: self.lock, bytes })
+    }
+}
+
+/// A folder that has its name, and still the lock of whoever wrote it.
+pub(super) struct Published {
+    place: PathBuf,
+    _lock: File,
+    /// Bytes that were written.
+    pub(super) bytes: u64,
+}
+
+impl Published {
+    /// Takes the lock away: the backup has come to its end.
+    pub(super) fn release(self) -> Result<u64, BackupError> {
         let lock = self.place.join(LOCK_FILE);
         fs::remove_file(&lock).map_err(BackupError::file(&lock))?;
-        drop(self.lock);
-        Ok(files.iter().map(|file| file.bytes).sum::<u64>() + sums.bytes)
+        Ok(self.bytes)
     }
 }
 
@@ -194,13 +227,17 @@ mod tests {
         let mut file = folder.file("data")?;
         file.write(b"whole")?;
         let written = file.finish()?;
-        folder.finish(&serde_json::json!({}), vec![written])?;
+        folder.finish(&serde_json::json!({}), vec![written])?.release()?;
         assert_eq!(fs::read(place.join("data"))?, b"whole");
         let mut names: Vec<_> =
             fs::read_dir(&place)?.map(|entry| Ok(entry?.file_name())).collect::<Result<_, std::io::Error>>()?;
         names.sort();
         assert_eq!(names, [SUMS_FILE, "data", MANIFEST_FILE]);
         assert!(matches!(NewFolder::begin(&place), Err(BackupError::NotEmpty(_))));
+        assert!(matches!(NewFolder::begin_again(&place), Err(BackupError::NotEmpty(_))), "it came to its end");
+        // The lock of an attempt that was interrupted between the two copies.
+        fs::write(place.join(LOCK_FILE), "")?;
+        assert!(NewFolder::begin_again(&place).is_ok() && !place.exists());
         Ok(())
     }
 }

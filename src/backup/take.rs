@@ -9,7 +9,7 @@ use keyledger_events::{LedgerError, Position, Timestamp};
 use super::archive::Archive;
 use super::error::BackupError;
 use super::events_file::EventLine;
-use super::folder::{NewFolder, Written};
+use super::folder::{NewFolder, Published, Written};
 use super::keys_file::KeyLine;
 use super::manifest::{Counts, Kind, LedgerPoint, Manifest};
 use super::{EVENTS_FILE, KEYS_FILE, KEYS_FOLDER, MASTER_KEY_FILE, Progress, Stage, master_key};
@@ -72,7 +72,7 @@ pub async fn take(
     }
     let folder = NewFolder::begin(&to.ledger)?;
     let keys_place = to.keys.clone().unwrap_or_else(|| folder.inside(KEYS_FOLDER));
-    let keys_folder = NewFolder::begin(&keys_place)?;
+    let keys_folder = NewFolder::begin_again(&keys_place)?;
 
     let (events, first) = copy_events(archive, &head, &folder, &mut progress).await?;
     let point = LedgerPoint::new(first, head.position, &head.frontier);
@@ -84,12 +84,19 @@ pub async fn take(
         key_files.push(file.finish()?);
     }
 
-    // The keys appear first: where there is a copy of a ledger, its keys have been copied.
+    // The keys appear first: where there is a copy of a ledger, its keys have been copied. Theirs keep their lock until
+    // the ledger is there, so that the keys of a backup that ends in between are known for what they are.
     let manifest = manifest(Kind::Keys, now, &point, counts, &key_files);
-    let mut bytes = keys_folder.finish(&manifest, key_files)?;
+    let mut published = Some(keys_folder.finish(&manifest, key_files)?);
+    let mut bytes = 0;
+    if to.keys.is_none() {
+        // Inside the ledger's folder they appear with it.
+        bytes += published.take().map(Published::release).transpose()?.unwrap_or_default();
+    }
     let event_counts = Counts { events: point.position.0.unsigned_abs(), ..Counts::default() };
     let files = vec![events];
-    bytes += folder.finish(&self::manifest(Kind::Ledger, now, &point, event_counts, &files), files)?;
+    bytes += folder.finish(&self::manifest(Kind::Ledger, now, &point, event_counts, &files), files)?.release()?;
+    bytes += published.map(Published::release).transpose()?.unwrap_or_default();
     Ok(Taken {
         ledger: to.ledger.clone(),
         keys_folder: to.keys.clone().unwrap_or_else(|| to.ledger.join(KEYS_FOLDER)),

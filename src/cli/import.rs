@@ -86,9 +86,10 @@ async fn run_lukittu(
     let report = report?;
     say(&report, output)?;
     output.flush()?;
-    match report.problem_count {
-        0 => Ok(()),
-        count => Err(anyhow!("{count} rows have problems and were not imported; everything else was")),
+    match (report.problem_count, report.dry_run) {
+        (0, _) => Ok(()),
+        (count, true) => Err(anyhow!("{count} rows have problems and would not be imported")),
+        (count, false) => Err(anyhow!("{count} rows have problems and were not imported; everything else was")),
     }
 }
 

@@ -108,6 +108,14 @@ async fn load(app: &TestApp, key: &str, stop: &AtomicBool) -> TestResult {
     Ok(())
 }
 
+/// Licences without what is known of their use, which is no part of a backup.
+fn unused(mut licenses: Value) -> Value {
+    for license in licenses.as_array_mut().into_iter().flatten() {
+        license["lastUsedAt"] = Value::Null;
+    }
+    licenses
+}
+
 /// Interleaving: purchases are recorded, interpreted and mailed while the ledger is read page by page and its keys
 /// after it.
 async fn a_backup_taken_under_load_comes_back_on_either_engine(backend: Backend) -> TestResult {
@@ -128,7 +136,7 @@ async fn a_backup_taken_under_load_comes_back_on_either_engine(backend: Backend)
 
     let as_of = head.to_string();
     let listed = ["license", "list", "--team", &app.team, "--as-of", &as_of, "--json"];
-    let licenses = app.server.cli(&listed).await?;
+    let licenses = unused(app.server.cli(&listed).await?);
     let mut events = app.server.cli(&["events", "list", "--reveal", "--json"]).await?;
     events.as_array_mut().ok_or("no array")?.truncate(usize::try_from(head)?);
     for engine in ENGINES {
@@ -138,7 +146,7 @@ async fn a_backup_taken_under_load_comes_back_on_either_engine(backend: Backend)
         let verified = place.cli(&["audit", "verify", "--json"]).await?;
         assert_eq!((&verified["ok"], &verified["root"]), (&json!(true), &taken["root"]), "{verified}");
         assert_eq!(place.cli(&["events", "list", "--reveal", "--json"]).await?, events, "every seal opens");
-        assert_eq!(place.cli(&listed).await?, licenses);
+        assert_eq!(unused(place.cli(&listed).await?), licenses);
 
         // A copy of the restored ledger is the same, byte for byte.
         let again = Copies::new()?;

@@ -7,6 +7,7 @@ use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::license::{LicenseAmended, LicenseIssued, LicenseSuspended, Offer, Terms};
 use keyledger_events::event::purchase::{PurchaseAdopted, PurchaseLine, PurchaseRecorded};
 use keyledger_events::sealed::{DataKey, SealContext};
+use keyledger_events::writer::REQUEST_EVENTS_MAX;
 use keyledger_events::{Event, NewEvent, StreamId, StreamKind, Timestamp};
 use keyledger_projections::License;
 use uuid::Uuid;
@@ -230,6 +231,9 @@ async fn item(
     );
     if row.suspended {
         events.push(event("suspended", app.clock.now(), LicenseSuspended { reason: None }.into()));
+    }
+    if events.len() > REQUEST_EVENTS_MAX {
+        return Ok(Err(format!("{} devices and addresses hold a seat; forget some in Lukittu first", seen.len())));
     }
     for (id, problem) in problems {
         step.report.problem("IpAddress", &id, problem);

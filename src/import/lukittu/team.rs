@@ -6,6 +6,7 @@ use keyledger_events::event::team::{
 };
 use keyledger_events::keys::WrappedKey;
 use keyledger_events::sealed::{DataKey, SealContext};
+use keyledger_events::writer::REQUEST_EVENTS_MAX;
 use keyledger_events::{AppendOutcome, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp};
 use keyledger_projections::{BlacklistEntry, TeamConfig};
 use uuid::Uuid;
@@ -197,7 +198,14 @@ impl New<'_> {
         }
     }
 
+    /// A team is one append, which takes so many events and no more.
+    fn has_place(&self) -> Result<(), String> {
+        let free = self.events.len() < REQUEST_EVENTS_MAX;
+        if free { Ok(()) } else { Err(format!("a team is imported with {REQUEST_EVENTS_MAX} entries at most")) }
+    }
+
     fn blacklisted(&mut self, row: &BlacklistRow) -> Result<(), String> {
+        self.has_place()?;
         let (kind, value) = match row.kind.as_str() {
             "IP_ADDRESS" => (BlacklistKind::Address, row.value.clone()),
             "HARDWARE_IDENTIFIER" => (BlacklistKind::Device, row.value.clone()),
@@ -218,6 +226,7 @@ impl New<'_> {
 
     /// Lukittu keeps the same hash of a key as we do, so a seller's programs go on with the keys they have.
     fn api_key(&mut self, row: &ApiKeyRow) -> Result<(), String> {
+        self.has_place()?;
         if hex::decode(&row.sha256).map(|hash| hash.len()) != Ok(32) {
             return Err("key is not the hexadecimal SHA-256 of an API key".to_owned());
         }
