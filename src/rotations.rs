@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use keyledger_events::keys::MasterKeyError;
+
 use crate::app::App;
 use crate::stop::Stopping;
 use crate::verification::ServerKeys;
@@ -17,6 +19,7 @@ pub async fn follow(app: App, server_keys: ServerKeys, mut stopping: Stopping) {
             Ok(true) => tracing::info!("the master key was rotated: going on with the new one"),
             Ok(false) => without_master = false,
             // Once is enough: what cannot be read any more says so where it is read.
+            Err(MasterKeyError::Store(error)) => tracing::debug!(%error, "the keys store does not answer for now"),
             Err(error) if !without_master => {
                 without_master = true;
                 tracing::error!(%error, "the master key was rotated, and the new one did not get here; start this process again with it");

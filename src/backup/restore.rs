@@ -80,6 +80,9 @@ pub async fn restore(
     let archive = Archive::open(url).await?;
     let mut restore = Restore::begin(archive.door.clone(), sound.target).await?;
     let resumed_at = restore.position();
+    if resumed_at == Position::START {
+        archive.keys.clear().await.map_err(RestoreCopyError::Keys)?;
+    }
     let master_key = match (&sound.master_text, &from.master_key) {
         (Some(text), MasterKeySource::File(path)) => {
             master_key::install(path, text)?;

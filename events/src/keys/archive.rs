@@ -1,8 +1,8 @@
-//! Reading a keys store from end to end, for a copy of it. What is added meanwhile may be missed: it belongs to events
-//! that are newer than the copy.
+//! Reading a keys store from end to end, for a copy of it, and making room for such a copy. What is added while one is
+//! taken may be missed: it belongs to events that are newer than the copy.
 
 use async_trait::async_trait;
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
 use super::{KeyLink, KeyVault, PostgresKeys, SqliteKeys};
@@ -12,6 +12,10 @@ use super::{KeyLink, KeyVault, PostgresKeys, SqliteKeys};
 pub trait KeyArchive: KeyVault {
     /// The links behind this one, in order of customer and key, at most `limit`.
     async fn links_after(&self, after: Option<KeyLink>, limit: u32) -> Result<Vec<KeyLink>, sqlx::Error>;
+
+    /// Removes everything. Only right beside an empty ledger: a process that looked into it has made keys that seal
+    /// nothing, and those of a copy have the same ids.
+    async fn clear(&self) -> Result<(), sqlx::Error>;
 }
 
 #[async_trait]
@@ -28,6 +32,14 @@ impl KeyArchive for SqliteKeys {
         .fetch_all(&self.readers)
         .await?;
         rows.into_iter().map(|row| Ok(KeyLink { customer_id: row.try_get(0)?, key_id: row.try_get(1)? })).collect()
+    }
+
+    async fn clear(&self) -> Result<(), sqlx::Error> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        for table in ["key_link", "data_key", "server_key", "master_key"] {
+            sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *tx).await?;
+        }
+        tx.commit().await
     }
 }
 
@@ -47,5 +59,13 @@ impl KeyArchive for PostgresKeys {
         };
         let rows = rows.fetch_all(&self.pool).await?;
         rows.into_iter().map(|row| Ok(KeyLink { customer_id: row.try_get(0)?, key_id: row.try_get(1)? })).collect()
+    }
+
+    async fn clear(&self) -> Result<(), sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        for table in ["keys.key_link", "keys.data_key", "keys.server_key", "keys.master_key"] {
+            sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *tx).await?;
+        }
+        tx.commit().await
     }
 }
