@@ -62,7 +62,7 @@ impl KeyArchive for PostgresKeys {
     }
 
     async fn clear(&self) -> Result<(), sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.pool.begin_with("BEGIN").await?;
         for table in ["keys.key_link", "keys.data_key", "keys.server_key", "keys.master_key"] {
             sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *tx).await?;
         }
