@@ -50,14 +50,14 @@ pub enum Database {
 }
 
 impl Database {
-    /// Begins a transaction: on SQLite with the write lock.
+    /// Begins a transaction: on SQLite with the write lock. A commit need not survive a power cut.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match self {
             Self::Sqlite(file) => Tx::begin_sqlite(&file.writer).await,
-            Self::Postgres(pool) => Tx::begin_postgres(pool).await,
+            Self::Postgres(pool) => Tx::begin_postgres_not_durable(pool).await,
         }
     }
 
@@ -127,9 +127,15 @@ impl ViewStore {
         Self { database, serving: Arc::default(), lock_folder: Arc::new(lock_folder.to_owned()) }
     }
 
-    /// Begins a transaction: on SQLite with the write lock.
+    /// Begins a transaction: on SQLite with the write lock. Views can be computed again, but what a process knows of them
+    /// must not be undone behind its back: a server of PostgreSQL that crashes and comes back would show rows from before
+    /// a position that all processes have seen passed. (SQLite's last commits are lost with the machine, and so with all
+    /// processes.)
     pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.database.begin().await
+        match &self.database {
+            Database::Sqlite(file) => Tx::begin_sqlite(&file.writer).await,
+            Database::Postgres(pool) => Tx::begin_postgres(pool).await,
+        }
     }
 
     /// Begins to read the store as it is at the first query, whatever changes meanwhile. It holds nobody up.

@@ -5,8 +5,7 @@ use sqlx::{AssertSqlSafe, Executor as _, Postgres, Sqlite, Transaction};
 use super::value::{Row, Value};
 use super::{TableName, postgres, sqlite};
 
-/// What is kept this way can be computed again or done without, so its commits need not wait for the disk; consistency is not at stake, for a
-/// lost commit takes its checkpoint along.
+/// What can be done without need not wait for the disk.
 const POSTGRES_NOT_DURABLE: &str = "SET LOCAL synchronous_commit TO OFF";
 
 /// An open transaction. Dropping it rolls back.
@@ -23,6 +22,10 @@ impl Tx {
     }
 
     pub(super) async fn begin_postgres(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self(Kind::Postgres(pool.begin_with("BEGIN").await?)))
+    }
+
+    pub(super) async fn begin_postgres_not_durable(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
         let mut tx = pool.begin_with("BEGIN").await?;
         (&mut *tx).execute(POSTGRES_NOT_DURABLE).await?;
         Ok(Self(Kind::Postgres(tx)))

@@ -55,6 +55,16 @@ fn engine_of(home: &Home) -> Engine {
     if home.views.is_postgres() { Engine::Postgres } else { Engine::Sqlite }
 }
 
+/// Guards: a server that crashed comes back with rows from before a position that processes have seen passed.
+#[tokio::test]
+async fn what_postgresql_commits_of_views_survives_its_crash() -> TestResult {
+    let home = Home::open(Engine::Postgres).await?;
+    let mut tx = home.views.begin().await?;
+    let rows = tx.fetch("SHOW synchronous_commit".to_owned(), Vec::new()).await?;
+    assert_eq!(rows.first().ok_or("no setting")?.text(0)?, "on");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_damaged_file_is_deleted_and_computed_again() -> TestResult {
     let home = Home::open(Engine::Sqlite).await?;
