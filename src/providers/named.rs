@@ -27,9 +27,9 @@ pub(super) fn named(keys: &KeyRing, team: TeamId, body: &[u8]) -> Vec<Uuid> {
         // Not JSON to its end: it was signed and is kept all the same.
         look(&String::from_utf8_lossy(body), &mut names);
     }
-    let ids = names.iter().filter_map(|name| match name.strip_prefix(STRIPE_CUSTOMER) {
-        Some(_) => Some(person::of_provider(team, Provider::Stripe.as_str(), name)),
-        None => person::of_email(keys, team, name),
+    let ids = names.iter().filter_map(|name| match name.contains('@') {
+        true => person::of_email(keys, team, name),
+        false => Some(person::of_provider(team, Provider::Stripe.as_str(), name)),
     });
     ids.collect()
 }
@@ -119,6 +119,18 @@ impl<'de, F: FnMut(&str)> Visitor<'de> for Texts<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::{Home, TestResult, stories};
+
+    stories!(an_address_that_begins_like_an_id_is_an_address);
+
+    async fn an_address_that_begins_like_an_id_is_an_address(home: Home) -> TestResult {
+        let (keys, team) = (&home.app.keys, home.team);
+        let ids = |body: &str| named(keys, team, body.as_bytes());
+        let by_address = person::of_email(keys, team, "cus_ada@example.com").ok_or("no id")?;
+        assert_eq!(ids(r#"{"email":"cus_ada@example.com"}"#), [by_address]);
+        assert_eq!(ids(r#"{"customer":"cus_1"}"#), [person::of_provider(team, "stripe", "cus_1")]);
+        Ok(())
+    }
 
     fn check(body: &str) -> Vec<String> {
         let mut names = BTreeSet::new();
