@@ -349,7 +349,7 @@ async fn a_folder_of_kept_checkpoints_finds_it_every_day(home: Home) -> TestResu
     // A checkpoint that somebody changed, and a key that is not the log's.
     let file = first.file.ok_or("no file")?;
     let note = std::fs::read_to_string(&file)?;
-    std::fs::write(&file, note.replacen('1', "2", 1))?;
+    std::fs::write(&file, note.replacen('\n', "\n9", 1))?;
     assert!(keep(&home.app, &key, &folder, |_, _| {}).await.is_err());
     std::fs::write(&file, note)?;
     std::fs::write(folder.join("log.key"), "example.com/other+00000000+AA==\n")?;
