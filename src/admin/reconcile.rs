@@ -177,7 +177,6 @@ async fn take_in_page(
     let known: HashSet<_> = app.ledger.positions_of(&ids).await?.into_keys().collect();
     for (event, stream) in events.iter().zip(streams) {
         report.found += 1;
-        let body = serde_json::to_vec(event).map_err(|error| AdminError::Provider(error.to_string()))?;
         let before = match known.contains(&stream.id) {
             true => InboxState::load(app, team.config.id, stream).await?,
             false => None,
@@ -186,8 +185,8 @@ async fn take_in_page(
             report.known += 1;
             continue;
         }
+        let body = serde_json::to_vec(event).map_err(|error| AdminError::Provider(error.to_string()))?;
         let taken = intake::stripe(app, team, Door::Reconciled { actor }, &body).await?;
-        let version = app.ledger.stream_version(team.config.id, stream).await?;
         match before {
             // Stripe got through in this very moment.
             None if matches!(taken, Intake::Received { duplicate: true, .. }) => report.known += 1,
@@ -198,8 +197,11 @@ async fn take_in_page(
                     report.events.push(TakenIn { provider_event_id, event_type });
                 }
             }
-            Some(before) if version > before.version => report.reopened += 1,
-            Some(_) => report.known += 1,
+            Some(before) => {
+                let version = app.ledger.stream_version(team.config.id, stream).await?;
+                let count = if version > before.version { &mut report.reopened } else { &mut report.known };
+                *count += 1;
+            }
         }
     }
     Ok(())

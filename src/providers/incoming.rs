@@ -71,6 +71,11 @@ pub(super) struct Recording {
     pub(super) links: Vec<KeyLink>,
 }
 
+/// Why deliveries are rejected while a provider's connection is off.
+pub(super) fn switched_off(provider: Provider) -> String {
+    format!("the {provider} integration is switched off")
+}
+
 impl<'a> Incoming<'a> {
     /// Reads the envelope. Of a body that cannot be read only its hash is known; why it cannot, comes with it.
     pub(super) fn read(
@@ -133,7 +138,7 @@ impl<'a> Incoming<'a> {
 
     /// Why it is rejected while the connection is off.
     pub(super) fn is_switched_off(&self) -> String {
-        format!("the {} integration is switched off", self.provider)
+        switched_off(self.provider)
     }
 
     /// Seals the body under a key of its own. The event's id is derived from the provider's, so the same

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::draft::DraftError;
 use super::inbox::{Delivery, InboxState, LoadError, stream_of};
+use super::incoming::switched_off;
 use super::plan::{Conclusion, Plan};
 use super::{polymart, stripe};
 use crate::app::App;
@@ -194,7 +195,7 @@ pub async fn judge(
     };
     if !known.is_enabled(state.received.provider) {
         let delivery = Delivery::of(team, stream, state, None);
-        let reason = format!("the {} integration is switched off", state.received.provider);
+        let reason = switched_off(state.received.provider);
         return Ok(Attempt::Plan(Box::new(Plan::without_effect(&delivery, Conclusion::Rejected(reason)))));
     }
     match state.received.provider {
