@@ -50,6 +50,9 @@ pub enum DraftError {
     /// The views are not up to date.
     #[error(transparent)]
     Fresh(#[from] crate::app::FreshError),
+    /// The buyer was forgotten after the delivery had been recorded: what it tells of them must not come back.
+    #[error("its buyer was forgotten after it had come")]
+    Forgotten,
 }
 
 /// A draft about one purchase.
@@ -196,15 +199,27 @@ impl<'a> Draft<'a> {
     /// forgetting them takes both. Answers the customer's id and the key.
     ///
     /// # Errors
-    /// When ledger or keys store do not answer.
+    /// When ledger or keys store do not answer, or the buyer was forgotten after the delivery had been recorded.
     pub async fn customer(&mut self, person: &Person) -> Result<Option<(Uuid, DataKey)>, DraftError> {
         let team = self.delivery.team;
         let Some(customer_id) = person.id(&self.app.keys, team) else { return Ok(None) };
         let stream = StreamId::new(StreamKind::Customer, customer_id);
         let known = self.app.ledger.read_streams(team, &[stream]).await?;
+        let (mut known_as, mut forgotten_at) = (None, None);
+        for recorded in &known {
+            let event = recorded.decode()?;
+            if matches!(event, Event::CustomerForgotten(_)) {
+                forgotten_at = Some(recorded.position);
+            }
+            known_as = Customer::evolve(known_as, recorded, &event);
+        }
+        // The delivery's body was opened before its key was destroyed, or is just about to lose it.
+        if self.delivery.position.zip(forgotten_at).is_some_and(|(recorded, forgotten)| recorded < forgotten) {
+            return Err(DraftError::Forgotten);
+        }
         let version = i64::try_from(known.len()).unwrap_or(i64::MAX);
         self.request.expected.push(Expected { stream, version });
-        let key = match self.key_of(&known).await? {
+        let key = match self.key_of(known_as).await? {
             Some(key) => key,
             None => self.register(stream, person),
         };
@@ -214,11 +229,7 @@ impl<'a> Draft<'a> {
 
     /// The data key that the customer's personal data is sealed with; none for a new customer, and for one who
     /// was forgotten or taken off the list and has come back.
-    async fn key_of(&self, known: &[RecordedEvent]) -> Result<Option<DataKey>, DraftError> {
-        let mut customer = None;
-        for recorded in known {
-            customer = Customer::evolve(customer, recorded, &recorded.decode()?);
-        }
+    async fn key_of(&self, customer: Option<Customer>) -> Result<Option<DataKey>, DraftError> {
         let listed = customer.filter(|customer| !customer.removed);
         let Some(key_id) = listed.and_then(|customer| customer.key_id()) else { return Ok(None) };
         Ok(self.app.keys.key_unless_gone(key_id).await?)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyledger_events::event::DecodeError;
 use keyledger_events::event::inbox::{Provider, ProviderEventReceived};
-use keyledger_events::{Event, LedgerError, Provenance, Sealed, StreamId, StreamKind, TeamId, Timestamp, id};
+use keyledger_events::{Event, LedgerError, Position, Provenance, Sealed, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::{InboxEntry, Outcome};
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ pub struct InboxState {
     pub received_event: Uuid,
     /// When it was recorded.
     pub received_at: Timestamp,
+    /// Its place in the ledger; `None` while it is not recorded.
+    pub position: Option<Position>,
     /// The query in force.
     pub query: BTreeMap<String, String>,
     /// Where it stands.
@@ -54,6 +56,7 @@ impl InboxState {
                         received,
                         received_event: recorded.event_id,
                         received_at: recorded.recorded_at,
+                        position: Some(recorded.position),
                         outcome: Outcome::Pending,
                         reason: None,
                         attempts: 0,
@@ -123,6 +126,8 @@ pub struct Delivery {
     pub version: i64,
     /// The event that records (or will record) it.
     pub received_event: Uuid,
+    /// Its place in the ledger; `None` while it is not recorded.
+    pub position: Option<Position>,
     /// Whether real money moved.
     pub livemode: Option<bool>,
     /// When it happened, as the provider says; when it was recorded, where the provider does not.
@@ -142,6 +147,7 @@ impl Delivery {
             stream,
             version: state.version,
             received_event: state.received_event,
+            position: state.position,
             livemode: state.received.livemode,
             occurred_at: occurred_at.unwrap_or(state.received_at),
             query: state.query.clone(),

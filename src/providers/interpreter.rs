@@ -169,13 +169,20 @@ pub async fn attempt(
     let body = match app.keys.open(context, &state.received.body).await {
         Ok(body) => body,
         Err(error @ (KeyRingError::Gone(_) | KeyRingError::Open(_))) => {
-            let delivery = Delivery::of(team, stream, state, None);
-            let reason = format!("the delivery's body can no longer be read: {error}");
-            return Ok(Attempt::Plan(Box::new(Plan::without_effect(&delivery, Conclusion::Rejected(reason)))));
+            return Ok(unreadable(team, stream, state, &error));
         }
         Err(error) => return Err(DraftError::from(error).into()),
     };
-    judge(app, team, stream, state, &body, may_ask).await
+    match judge(app, team, stream, state, &body, may_ask).await {
+        Err(InterpretError::Draft(error @ DraftError::Forgotten)) => Ok(unreadable(team, stream, state, &error)),
+        other => other,
+    }
+}
+
+fn unreadable(team: TeamId, stream: StreamId, state: &InboxState, why: &dyn std::fmt::Display) -> Attempt {
+    let delivery = Delivery::of(team, stream, state, None);
+    let reason = format!("the delivery's body can no longer be read: {why}");
+    Attempt::Plan(Box::new(Plan::without_effect(&delivery, Conclusion::Rejected(reason))))
 }
 
 /// Finds out what follows from a delivery whose body is at hand, recorded or not, without appending anything.
