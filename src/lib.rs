@@ -5,6 +5,7 @@
 pub mod activity;
 pub mod admin;
 pub mod app;
+mod attempts;
 pub mod backup;
 pub mod cli;
 pub mod config;

@@ -204,13 +204,20 @@ pub(crate) async fn select_rows(
     keys: &[Vec<Value>],
 ) -> Result<Vec<Row>, sqlx::Error> {
     let mut rows = Vec::with_capacity(keys.len());
-    for asked in keys.chunks(ROWS_PER_STATEMENT[0]) {
-        // A key that is asked for twice is found once: so one statement does, of one of the few sizes.
-        let size = ROWS_PER_STATEMENT.into_iter().rfind(|size| *size >= asked.len()).unwrap_or(asked.len());
-        let args = asked.iter().chain(asked.last().into_iter().cycle()).take(size).flatten().cloned().collect();
-        rows.extend(tx.fetch(shape.select(table, size), args).await?);
+    for asked in padded(keys) {
+        let sql = shape.select(table, asked.len());
+        rows.extend(tx.fetch(sql, asked.into_iter().flatten().cloned().collect()).await?);
     }
     Ok(rows)
+}
+
+/// What is asked for, in pieces of one statement each. What is asked for twice is found once: so the last of a piece is
+/// repeated until the piece has one of the few sizes.
+pub(crate) fn padded<T>(asked: &[T]) -> impl Iterator<Item = Vec<&T>> {
+    asked.chunks(ROWS_PER_STATEMENT[0]).map(|asked| {
+        let size = ROWS_PER_STATEMENT.into_iter().rfind(|size| *size >= asked.len()).unwrap_or(asked.len());
+        asked.iter().chain(asked.last().into_iter().cycle()).take(size).collect()
+    })
 }
 
 /// Writes whole rows; those that are there are replaced.
@@ -284,6 +291,19 @@ mod tests {
             let cut: Vec<&[usize]> = chunks(&rows).collect();
             assert!(cut.iter().all(|chunk| ROWS_PER_STATEMENT.contains(&chunk.len())));
             assert_eq!(cut.concat(), rows);
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_padded_to_few_sizes_with_itself() {
+        for count in [0_usize, 1, 3, 4, 37, 255, 256, 300, 1_000] {
+            let asked: Vec<usize> = (0..count).collect();
+            let pieces: Vec<Vec<&usize>> = padded(&asked).collect();
+            assert_eq!(pieces.len(), count.div_ceil(ROWS_PER_STATEMENT[0]));
+            assert!(pieces.iter().all(|piece| ROWS_PER_STATEMENT.contains(&piece.len())));
+            let mut found: Vec<usize> = pieces.concat().into_iter().copied().collect();
+            found.dedup();
+            assert_eq!(found, asked);
         }
     }
 }

@@ -4,12 +4,13 @@ use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{Customer, Delivery, DeliveryState, Page, QueryError, view};
+use keyledger_projections::{Customer, Delivery, DeliveryState, Page, QueryError, SealedField, view};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{AdminError, Listing, by, teams};
 use crate::app::App;
+use crate::mail::MESSAGE_ID_DOMAIN;
 use crate::opened;
 
 /// A mail as scripts and programs see it. The address is sealed and not shown.
@@ -75,6 +76,23 @@ pub struct ToCustomer<'a> {
     pub customer: &'a Customer,
 }
 
+/// A mail to an address that is sealed.
+#[derive(Debug, Clone)]
+pub struct ToSealed<'a> {
+    /// The id of the mail.
+    pub delivery: Uuid,
+    /// What was bought, or what else it is about.
+    pub purchase: StreamId,
+    /// Who gets it; the team's id for a mail to the seller.
+    pub customer_id: Uuid,
+    /// Their address.
+    pub address: &'a SealedField,
+    /// The field that holds it.
+    pub field: &'static str,
+    /// The licences that it is about.
+    pub license_ids: Vec<Uuid>,
+}
+
 /// The request for a mail to a customer; `None` when they have no address, or were forgotten.
 ///
 /// # Errors
@@ -87,21 +105,34 @@ pub async fn to_customer(
     license_id: Uuid,
 ) -> Result<Option<NewEvent>, KeyRingError> {
     let ToCustomer { delivery, purchase, customer } = to;
-    let Some(sealed) = &customer.email else { return Ok(None) };
-    let Some(address) = opened::text(app, team, Some(sealed), Customer::EMAIL_FIELD).await? else {
-        return Ok(None);
-    };
+    let Some(address) = &customer.email else { return Ok(None) };
+    let (customer_id, field, license_ids) = (customer.id, Customer::EMAIL_FIELD, vec![license_id]);
+    to_sealed(app, team, ToSealed { delivery, purchase, customer_id, address, field, license_ids }, content).await
+}
+
+/// The request for a mail to a sealed address, which is sealed again under the same key; `None` when its owner was
+/// forgotten.
+///
+/// # Errors
+/// When the keys store does not answer.
+pub async fn to_sealed(
+    app: &App,
+    team: TeamId,
+    to: ToSealed<'_>,
+    content: MailContent,
+) -> Result<Option<NewEvent>, KeyRingError> {
+    let ToSealed { delivery, purchase, customer_id, address: sealed, field, license_ids } = to;
+    let Some(address) = opened::text(app, team, Some(sealed), field).await? else { return Ok(None) };
     // Forgotten just now, perhaps.
     let Some(key) = app.keys.key_unless_gone(sealed.value.key_id()).await? else { return Ok(None) };
     let event_id = id::fresh();
-    let context = SealContext { team, event_id, field: Delivery::TO_FIELD };
     let requested = MailRequested {
         purchase,
-        customer_id: customer.id,
-        to: key.seal(context, address.as_bytes()),
+        customer_id,
+        to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, address.as_bytes()),
         content,
-        license_ids: vec![license_id],
-        message_id: format!("<{delivery}@keyledger>"),
+        license_ids,
+        message_id: format!("<{delivery}@{MESSAGE_ID_DOMAIN}>"),
     };
     let stream = StreamId::new(StreamKind::Delivery, delivery);
     Ok(Some(NewEvent { stream, event_id, occurred_at: app.clock.now(), event: requested.into() }))
@@ -179,7 +210,7 @@ async fn request(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, Ad
 /// The domain of a Message-ID.
 fn domain(message_id: &str) -> &str {
     let bare = message_id.trim_matches(['<', '>']);
-    bare.rsplit_once('@').map_or("keyledger", |(_, domain)| domain)
+    bare.rsplit_once('@').map_or(MESSAGE_ID_DOMAIN, |(_, domain)| domain)
 }
 
 #[cfg(test)]

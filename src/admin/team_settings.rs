@@ -1,16 +1,20 @@
-//! Settings of a team beyond its name: where its owner is reached, and when buyers are reminded.
+//! Settings of a team: its name, what its mails say, where its owner is reached, and when buyers are reminded.
 
 use keyledger_events::event::team::{RemindersUpdated, TeamContactUpdated, TeamUpdated};
 use keyledger_events::sealed::SealContext;
-use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, id};
+use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, id};
 use keyledger_projections::TeamConfig;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AdminError, CONFLICTS_MAX, append, by, teams};
+use super::{AdminError, CONFLICTS_MAX, by, names, teams};
 use crate::app::App;
 use crate::opened;
 
+/// The longest paragraph of a team's own in a mail, in characters.
+const MAIL_MESSAGE_CHARS_MAX: usize = 4_000;
+/// The longest renewal grace: a month, in seconds.
+const RENEWAL_GRACE_SECONDS_MAX: u32 = 31 * 86_400;
 /// The longest lead of a reminder, in days.
 pub const REMINDER_DAYS_MAX: u32 = 365;
 /// The longest mail address, in bytes (RFC 5321 section 4.5.3.1.3).
@@ -70,22 +74,78 @@ pub async fn describe(app: &App, config: &TeamConfig) -> Result<TeamSettings, Ad
     })
 }
 
-/// Changes settings; what is the same already is not recorded again.
+/// Changes settings, all of them or none; what is `None` stays, and what is the same already is not recorded again.
 ///
 /// # Errors
 /// When there is no such team, or a setting cannot be used.
 pub async fn update(app: &App, actor: &str, team: TeamId, change: SettingsChange) -> Result<TeamConfig, AdminError> {
-    let email = change.owner_email.as_deref().map(checked_email).transpose()?;
+    let owner_email = change.owner_email.as_deref().map(checked_email).transpose()?;
     if change.reminders.days.is_some_and(|days| days > REMINDER_DAYS_MAX) {
         let message = format!("buyers are reminded at most {REMINDER_DAYS_MAX} days ahead; 0 is never");
         return Err(AdminError::Invalid(message));
     }
-    teams::update(app, actor, team, change.team).await?;
-    remind(app, actor, team, &change.reminders).await?;
-    if let Some(email) = email {
-        contact(app, actor, team, &email).await?;
+    let change = SettingsChange { team: checked_team(change.team)?, owner_email, ..change };
+    for _ in 0..CONFLICTS_MAX {
+        let current = teams::find(app, team).await?;
+        let request = decide(app, actor, &current, &change).await?;
+        if request.events.is_empty() {
+            return Ok(current);
+        }
+        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
+            return teams::find(app, team).await;
+        }
     }
-    teams::find(app, team).await
+    Err(AdminError::Contended)
+}
+
+/// The append that a change calls for, without events when all of it is so already.
+async fn decide(
+    app: &App,
+    actor: &str,
+    current: &TeamConfig,
+    change: &SettingsChange,
+) -> Result<AppendRequest, AdminError> {
+    let (team, stream) = (current.id, StreamId::new(StreamKind::Team, current.id.0));
+    let mut request = AppendRequest::new(team, by(actor)).expect(stream, current.version);
+    let now = app.clock.now();
+    let named = news_of_team(current, &change.team);
+    if named != TeamUpdated::default() {
+        request.events.push(NewEvent::new(stream, now, named));
+    }
+    let reminders = news_of_reminders(current, &change.reminders);
+    if reminders != RemindersUpdated::default() {
+        request.events.push(NewEvent::new(stream, now, reminders));
+    }
+    let Some(email) = &change.owner_email else { return Ok(request) };
+    let known = opened::text(app, team, current.contact.as_ref(), TeamConfig::CONTACT_FIELD).await?;
+    if known.as_deref().unwrap_or_default() == email {
+        return Ok(request);
+    }
+    let (event_id, mut sealed) = (id::fresh(), None);
+    if !email.is_empty() {
+        // Each address has a data key of its own, so that it can be destroyed alone.
+        let (key, wrapped) = app.keys.generate(id::fresh());
+        let context = SealContext { team, event_id, field: TeamConfig::CONTACT_FIELD };
+        sealed = Some(key.seal(context, email.as_bytes()));
+        request.keys.push(wrapped);
+    }
+    let event = Event::from(TeamContactUpdated { email: sealed });
+    request.events.push(NewEvent { stream, event_id, occurred_at: now, event });
+    Ok(request)
+}
+
+fn checked_team(change: TeamUpdated) -> Result<TeamUpdated, AdminError> {
+    let name = change.name.map(|name| names::checked("team", &name)).transpose()?;
+    let mail_message = change.mail_message.map(|message| message.trim().to_owned());
+    if mail_message.as_ref().is_some_and(|message| message.chars().count() > MAIL_MESSAGE_CHARS_MAX) {
+        let message = format!("the mail message is longer than {MAIL_MESSAGE_CHARS_MAX} characters");
+        return Err(AdminError::Invalid(message));
+    }
+    if change.renewal_grace_seconds.is_some_and(|seconds| seconds > RENEWAL_GRACE_SECONDS_MAX) {
+        let message = format!("the renewal grace is at most {RENEWAL_GRACE_SECONDS_MAX} seconds (31 days)");
+        return Err(AdminError::Invalid(message));
+    }
+    Ok(TeamUpdated { name, mail_message, ..change })
 }
 
 fn checked_email(text: &str) -> Result<String, AdminError> {
@@ -97,46 +157,18 @@ fn checked_email(text: &str) -> Result<String, AdminError> {
     Err(AdminError::Invalid("the owner's mail address is not one that mail can be sent to".to_owned()))
 }
 
-async fn remind(app: &App, actor: &str, team: TeamId, change: &RemindersUpdated) -> Result<(), AdminError> {
-    for _ in 0..CONFLICTS_MAX {
-        let current = teams::find(app, team).await?;
-        let news = RemindersUpdated {
-            days: change.days.filter(|new| *new != current.reminders.days),
-            mail: change.mail.filter(|new| *new != current.reminders.mail),
-        };
-        if news == RemindersUpdated::default() {
-            return Ok(());
-        }
-        let event = NewEvent::new(StreamId::new(StreamKind::Team, team.0), app.clock.now(), news);
-        if append(app, actor, team, current.version, event).await? {
-            return Ok(());
-        }
+fn news_of_team(current: &TeamConfig, change: &TeamUpdated) -> TeamUpdated {
+    let message = current.mail_message.clone().unwrap_or_default();
+    TeamUpdated {
+        name: change.name.clone().filter(|name| *name != current.name),
+        mail_message: change.mail_message.clone().filter(|new| *new != message),
+        renewal_grace_seconds: change.renewal_grace_seconds.filter(|new| *new != current.renewal_grace_seconds),
     }
-    Err(AdminError::Contended)
 }
 
-/// Each address has a data key of its own, so that it can be destroyed alone.
-async fn contact(app: &App, actor: &str, team: TeamId, email: &str) -> Result<(), AdminError> {
-    for _ in 0..CONFLICTS_MAX {
-        let current = teams::find(app, team).await?;
-        let known = opened::text(app, team, current.contact.as_ref(), TeamConfig::CONTACT_FIELD).await?;
-        if known.as_deref().unwrap_or_default() == email {
-            return Ok(());
-        }
-        let (stream, event_id) = (StreamId::new(StreamKind::Team, team.0), id::fresh());
-        let mut request = AppendRequest::new(team, by(actor)).expect(stream, current.version);
-        let mut sealed = None;
-        if !email.is_empty() {
-            let (key, wrapped) = app.keys.generate(id::fresh());
-            let context = SealContext { team, event_id, field: TeamConfig::CONTACT_FIELD };
-            sealed = Some(key.seal(context, email.as_bytes()));
-            request.keys.push(wrapped);
-        }
-        let updated = TeamContactUpdated { email: sealed };
-        let request = request.event(NewEvent { stream, event_id, occurred_at: app.clock.now(), event: updated.into() });
-        if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
-            return Ok(());
-        }
+fn news_of_reminders(current: &TeamConfig, change: &RemindersUpdated) -> RemindersUpdated {
+    RemindersUpdated {
+        days: change.days.filter(|new| *new != current.reminders.days),
+        mail: change.mail.filter(|new| *new != current.reminders.mail),
     }
-    Err(AdminError::Contended)
 }

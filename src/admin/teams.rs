@@ -1,25 +1,21 @@
-//! Teams: made with a key pair of their own, listed, changed.
+//! Teams: made with a key pair of their own, listed, found.
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use keyledger_events::event::team::{TeamRegistered, TeamUpdated};
+use keyledger_events::event::team::TeamRegistered;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, id};
 use keyledger_projections::{TeamConfig, view};
 use zeroize::Zeroizing;
 
-use super::{AdminError, CONFLICTS_MAX, append, by, names};
+use super::{AdminError, by, names};
 use crate::app::App;
 
 /// Characters of a PEM line (RFC 7468 section 2).
 const PEM_LINE: usize = 64;
-/// The longest paragraph of a team's own in a mail, in characters.
-const MAIL_MESSAGE_CHARS_MAX: usize = 4_000;
-/// The longest renewal grace: a month, in seconds.
-const RENEWAL_GRACE_SECONDS_MAX: u32 = 31 * 86_400;
 
 /// A team that was just made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,50 +129,6 @@ pub async fn one(app: &App, team: Option<TeamId>) -> Result<TeamId, AdminError> 
                 format!("there are {} teams: say which with --team; `keyledger team list` shows them", teams.len());
             Err(AdminError::Invalid(message))
         }
-    }
-}
-
-/// Changes settings; what is `None` stays, and what is the same already is not recorded again.
-///
-/// # Errors
-/// When there is no such team, or a setting cannot be used.
-pub async fn update(app: &App, actor: &str, team: TeamId, change: TeamUpdated) -> Result<TeamConfig, AdminError> {
-    let change = checked(change)?;
-    for _ in 0..CONFLICTS_MAX {
-        let current = find(app, team).await?;
-        let news = differing(&current, &change);
-        if news == TeamUpdated::default() {
-            return Ok(current);
-        }
-        let stream = StreamId::new(StreamKind::Team, team.0);
-        let event = NewEvent::new(stream, app.clock.now(), news);
-        if append(app, actor, team, current.version, event).await? {
-            return find(app, team).await;
-        }
-    }
-    Err(AdminError::Contended)
-}
-
-fn checked(change: TeamUpdated) -> Result<TeamUpdated, AdminError> {
-    let name = change.name.map(|name| names::checked("team", &name)).transpose()?;
-    let mail_message = change.mail_message.map(|message| message.trim().to_owned());
-    if mail_message.as_ref().is_some_and(|message| message.chars().count() > MAIL_MESSAGE_CHARS_MAX) {
-        let message = format!("the mail message is longer than {MAIL_MESSAGE_CHARS_MAX} characters");
-        return Err(AdminError::Invalid(message));
-    }
-    if change.renewal_grace_seconds.is_some_and(|seconds| seconds > RENEWAL_GRACE_SECONDS_MAX) {
-        let message = format!("the renewal grace is at most {RENEWAL_GRACE_SECONDS_MAX} seconds (31 days)");
-        return Err(AdminError::Invalid(message));
-    }
-    Ok(TeamUpdated { name, mail_message, ..change })
-}
-
-fn differing(current: &TeamConfig, change: &TeamUpdated) -> TeamUpdated {
-    let message = current.mail_message.clone().unwrap_or_default();
-    TeamUpdated {
-        name: change.name.clone().filter(|name| *name != current.name),
-        mail_message: change.mail_message.clone().filter(|new| *new != message),
-        renewal_grace_seconds: change.renewal_grace_seconds.filter(|new| *new != current.renewal_grace_seconds),
     }
 }
 

@@ -28,9 +28,7 @@ use crate::licensing::desired::{Desired, Rules, desired};
 use crate::licensing::learn::learn;
 use crate::licensing::payment::{self, Payments};
 use crate::licensing::purchase::Purchase;
-
-/// The domain of Message-IDs.
-const MESSAGE_ID_DOMAIN: &str = "keyledger";
+use crate::mail::MESSAGE_ID_DOMAIN;
 
 /// Why a draft cannot be made now.
 #[derive(Debug, thiserror::Error)]

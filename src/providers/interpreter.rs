@@ -13,7 +13,6 @@ use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, TeamId, Timestamp, WriterError};
 use keyledger_projections::{InboxEntry, Outcome, QueryError};
-use rand::RngExt as _;
 use tokio::sync::Semaphore;
 
 use super::draft::DraftError;
@@ -22,6 +21,7 @@ use super::incoming::switched_off;
 use super::plan::{Conclusion, Plan};
 use super::{polymart, stripe};
 use crate::app::App;
+use crate::attempts::{later, pause_ms};
 use crate::stop::Stopping;
 
 /// Deliveries interpreted at the same time.
@@ -239,22 +239,11 @@ fn claim(team: TeamId, stream: StreamId, state: &InboxState, now: Timestamp) -> 
 /// Tries again later: exponential backoff with jitter, for as long as it takes.
 fn defer(team: TeamId, stream: StreamId, state: &InboxState, now: Timestamp, reason: String) -> AppendRequest {
     let attempts = state.attempts.max(1);
-    let retry_at = later(now, backoff_ms(attempts));
+    let retry_at = later(now, pause_ms(attempts, RETRY_PAUSE_MS, RETRY_PAUSE_MAX_MS));
     about(team, stream, state).event(NewEvent::new(stream, now, ProviderEventDeferred { reason, attempts, retry_at }))
 }
 
 fn about(team: TeamId, stream: StreamId, state: &InboxState) -> AppendRequest {
     let provenance = Delivery::of(team, stream, state, None).provenance();
     AppendRequest::new(team, provenance).expect(stream, state.version)
-}
-
-/// The pause after so many attempts, in milliseconds: between half of the full pause and all of it.
-fn backoff_ms(attempts: u32) -> i64 {
-    let full = RETRY_PAUSE_MS.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(RETRY_PAUSE_MAX_MS);
-    i64::try_from(rand::rng().random_range(full / 2..=full)).unwrap_or(i64::MAX)
-}
-
-/// A moment later by milliseconds.
-fn later(now: Timestamp, milliseconds: i64) -> Timestamp {
-    keyledger_events::clock::from_microseconds(now.as_microsecond() + milliseconds * 1_000).unwrap_or(now)
 }

@@ -9,6 +9,7 @@ mod expire;
 mod remind;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,18 +49,18 @@ pub async fn run(app: App, mut stopping: Stopping) -> Result<(), HeartbeatError>
             () = stopping.requested() => break,
             _ = tokio::time::timeout(SILENCE_MAX, beat.notified()) => {}
         }
-        let mut worked = expirer.work_off(&stopping).await.map(drop).map_err(|error| error.to_string());
+        let mut worked = expirer.work_off(&stopping).await;
         if beats == 0 && worked.is_ok() {
-            worked = reminder.work_off(&stopping).await.map(drop).map_err(|error| error.to_string());
+            worked = reminder.work_off(&stopping).await;
         }
         beats = (beats + 1) % BEATS_PER_REMINDER;
         match worked {
-            Ok(()) => failing = false,
-            Err(error) if failing => tracing::debug!(error, "licences still cannot be expired or reminded of"),
+            Ok(_) => failing = false,
+            Err(error) if failing => tracing::debug!(%error, "licences still cannot be expired or reminded of"),
             Err(error) => {
                 failing = true;
                 tracing::warn!(
-                    error,
+                    %error,
                     "licences cannot be expired or reminded of for now; this is tried again every second"
                 );
             }

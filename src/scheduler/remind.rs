@@ -5,17 +5,14 @@ use std::collections::HashSet;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use keyledger_events::event::delivery::MailContent;
 use keyledger_events::keys::KeyRingError;
-use keyledger_events::{
-    AppendOutcome, AppendRequest, LedgerError, NewEvent, Position, Provenance, StreamId, StreamKind, TeamId, Timestamp,
-    WriterError, id,
-};
+use keyledger_events::{AppendRequest, NewEvent, Provenance, StreamId, StreamKind, TeamId, Timestamp, id};
 use keyledger_projections::teams::Reminders;
-use keyledger_projections::{CatchUpError, License, QueryError, view};
+use keyledger_projections::{License, QueryError};
 use uuid::Uuid;
 
-use super::expire::{ACTOR, LoadError, load};
+use super::told::{ACTOR, Told, WorkOffError, load, say, settle};
 use crate::admin::mails::{ToCustomer, to_customer};
-use crate::app::{App, CATCH_UP_MAX};
+use crate::app::App;
 use crate::licensing::commands::{Command, decide};
 use crate::stop::Stopping;
 
@@ -24,36 +21,6 @@ const PAGE: usize = 1_024;
 /// Licences in hand at the same time.
 const CONCURRENT_MAX: usize = 32;
 const SECONDS_PER_DAY: i64 = 86_400;
-
-/// Why not everything that is due was worked off.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RemindError {
-    /// The views do not answer.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-    /// The ledger does not answer.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The Writer does not answer.
-    #[error(transparent)]
-    Writer(#[from] WriterError),
-    /// The view does not follow.
-    #[error(transparent)]
-    CatchUp(#[from] CatchUpError),
-    /// The keys store does not answer.
-    #[error("the keys store cannot be read: {0}")]
-    Keys(sqlx::Error),
-}
-
-/// What became of a licence that runs out soon.
-enum Told {
-    /// We said so.
-    Reminded(Position),
-    /// The ledger is ahead of the view: somebody else said so, or it does not run out then any more.
-    Known(Position),
-    /// Its stream is beyond this build.
-    Unreadable,
-}
 
 /// Reminds of what runs out soon.
 pub(super) struct Reminder {
@@ -71,7 +38,7 @@ impl Reminder {
     ///
     /// # Errors
     /// When a database does not answer; what was done stays done.
-    pub(super) async fn work_off(&mut self, stopping: &Stopping) -> Result<u64, RemindError> {
+    pub(super) async fn work_off(&mut self, stopping: &Stopping) -> Result<u64, WorkOffError> {
         let teams = match self.app.views.reminding_teams().await {
             Ok(teams) => teams,
             // The process has only just started.
@@ -85,7 +52,7 @@ impl Reminder {
         Ok(reminded)
     }
 
-    async fn of_team(&mut self, team: TeamId, how: Reminders, stopping: &Stopping) -> Result<u64, RemindError> {
+    async fn of_team(&mut self, team: TeamId, how: Reminders, stopping: &Stopping) -> Result<u64, WorkOffError> {
         let lead_seconds = i64::from(how.days) * SECONDS_PER_DAY;
         let mut reminded = 0;
         while !stopping.is_requested() {
@@ -102,19 +69,7 @@ impl Reminder {
             }
             let each = due.into_iter().map(|id| remind(self.app.clone(), team, id, how, now));
             let told: Vec<_> = stream::iter(each).buffer_unordered(CONCURRENT_MAX).try_collect().await?;
-            let mut seen = Position::START;
-            for (license_id, told) in told {
-                match told {
-                    Told::Reminded(position) => {
-                        reminded += 1;
-                        seen = seen.max(position);
-                    }
-                    Told::Known(position) => seen = seen.max(position),
-                    Told::Unreadable => drop(self.unreadable.insert(license_id)),
-                }
-            }
-            // The view that has passed all this lists none of these licences again for the same reason.
-            self.app.runner.catch_up(seen, &[view::EXPIRATIONS], CATCH_UP_MAX).await?;
+            reminded += settle(&self.app, &mut self.unreadable, told).await?;
         }
         Ok(reminded)
     }
@@ -127,42 +82,29 @@ async fn remind(
     license_id: Uuid,
     how: Reminders,
     now: Timestamp,
-) -> Result<(Uuid, Told), RemindError> {
-    let stream = StreamId::new(StreamKind::License, license_id);
-    let (license, last) = match load(&app, team, stream).await {
-        Ok(loaded) => loaded,
-        Err(LoadError::Database(error)) => return Err(error.into()),
-        Err(error) => {
-            tracing::error!(%error, %team, license = %license_id, "a licence that runs out soon cannot be read; nobody is reminded");
-            return Ok((license_id, Told::Unreadable));
-        }
+) -> Result<(Uuid, Told), WorkOffError> {
+    let consequence = "a licence that runs out soon cannot be read; nobody is reminded";
+    let Some(loaded) = load(&app, team, license_id, consequence).await? else {
+        return Ok((license_id, Told::Unreadable));
     };
     let lead_seconds = i64::from(how.days) * SECONDS_PER_DAY;
     // Reminding is never refused; a licence that does not run out owes nothing.
-    let decided = license.as_ref().and_then(|license| {
+    let decided = loaded.license.as_ref().and_then(|license| {
         let decided = decide(license, Command::Remind { lead_seconds }, now).ok().flatten()?;
         Some((license, license.expires_at()?, decided))
     });
     let Some((license, expires_at, (occurred_at, event))) = decided else {
-        return Ok((license_id, Told::Known(last)));
+        return Ok((license_id, Told::Known(loaded.last)));
     };
     // Derived from the licence as it was decided on, so that whoever says the same says it once.
     let event_id = id::derived(team, &["expiring_soon", &license_id.to_string(), &license.version.to_string()]);
+    let stream = StreamId::new(StreamKind::License, license_id);
     let mut request = AppendRequest::new(team, Provenance::of(ACTOR)).expect(stream, license.version);
     request.events.push(NewEvent { stream, event_id, occurred_at, event });
     if how.mail {
         request.events.extend(mails(&app, team, license, event_id, expires_at).await?);
     }
-    let told = match app.writer.append(request).await? {
-        AppendOutcome::Appended { last } => {
-            metrics::counter!("keyledger_reminders_total").increment(1);
-            Told::Reminded(last)
-        }
-        AppendOutcome::AlreadyApplied { position } => Told::Known(position),
-        // Something else happened to it just now. If it runs out all the same, the next look shows it again.
-        AppendOutcome::Conflict { .. } => Told::Known(last),
-    };
-    Ok((license_id, told))
+    Ok((license_id, say(&app, request, loaded.last, "keyledger_reminders_total").await?))
 }
 
 /// A mail to each of the licence's customers who has an address.
@@ -172,7 +114,7 @@ async fn mails(
     license: &License,
     cause: Uuid,
     expires_at: Timestamp,
-) -> Result<Vec<NewEvent>, RemindError> {
+) -> Result<Vec<NewEvent>, WorkOffError> {
     let mut mails = Vec::new();
     for customer in app.views.team(team).customers(license.customer_ids()).await? {
         let delivery = id::derived(team, &["mail", "expiring_soon", &cause.to_string(), &customer.id.to_string()]);
@@ -180,7 +122,7 @@ async fn mails(
         let content = MailContent::ExpiryReminder { expires_at };
         match to_customer(app, team, to, content, license.id).await {
             Ok(mail) => mails.extend(mail),
-            Err(KeyRingError::Store(error)) => return Err(RemindError::Keys(error)),
+            Err(KeyRingError::Store(error)) => return Err(WorkOffError::Keys(error)),
             // One address that cannot be read must not keep others from being reminded.
             Err(error) => {
                 tracing::error!(%error, %team, customer = %customer.id, "a buyer's address cannot be read; they are not reminded");

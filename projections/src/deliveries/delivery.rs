@@ -141,6 +141,11 @@ impl Delivery {
         self.lease_until = None;
     }
 
+    /// Whether it is somebody's turn at `now`.
+    pub fn is_ready(&self, now: Timestamp) -> bool {
+        self.ready_at_microseconds().is_some_and(|from| from <= now.as_microsecond())
+    }
+
     /// From when somebody may send it; `None` when that is over. 0 is at once.
     pub(super) fn ready_at_microseconds(&self) -> Option<i64> {
         matches!(self.state, DeliveryState::Pending | DeliveryState::Failed)

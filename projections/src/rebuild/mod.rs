@@ -131,16 +131,12 @@ impl Runner {
         name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Rebuilt, RebuildError> {
-        let lock = self.lock_builds(name).await?;
-        let result = match Rebuild::begin(self, name).await {
-            Ok(mut rebuild) => {
-                let result = rebuild.run(&mut progress).await;
-                rebuild.clean_up_after(result).await
-            }
-            Err(error) => Err(error),
+        let work = async {
+            let mut rebuild = Rebuild::begin(self, name).await?;
+            let result = rebuild.run(&mut progress).await;
+            rebuild.clean_up_after(result).await
         };
-        lock.release().await;
-        result
+        self.alone(name, work).await
     }
 
     /// Computes a view anew, compares it with the serving one at the same position, and drops it again.
@@ -152,16 +148,12 @@ impl Runner {
         name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Verified, RebuildError> {
-        let lock = self.lock_builds(name).await?;
-        let result = match Rebuild::begin(self, name).await {
-            Ok(mut rebuild) => {
-                let result = rebuild.compare(&mut progress).await;
-                rebuild.clean_up_after(result).await
-            }
-            Err(error) => Err(error),
+        let work = async {
+            let mut rebuild = Rebuild::begin(self, name).await?;
+            let result = rebuild.compare(&mut progress).await;
+            rebuild.clean_up_after(result).await
         };
-        lock.release().await;
-        result
+        self.alone(name, work).await
     }
 
     /// Goes back to the build that served before the last rebuild, after bringing it up to date.
@@ -173,16 +165,12 @@ impl Runner {
         name: &str,
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Rebuilt, RebuildError> {
-        let lock = self.lock_builds(name).await?;
-        let result = match Rebuild::resume_retired(self, name).await {
-            Ok(mut rebuild) => {
-                let result = rebuild.run(&mut progress).await;
-                rebuild.keep_after(result).await
-            }
-            Err(error) => Err(error),
+        let work = async {
+            let mut rebuild = Rebuild::resume_retired(self, name).await?;
+            let result = rebuild.run(&mut progress).await;
+            rebuild.keep_after(result).await
         };
-        lock.release().await;
-        result
+        self.alone(name, work).await
     }
 
     /// Drops the builds of a view that served before, and tells their numbers. There is no going back then.
@@ -190,21 +178,17 @@ impl Runner {
     /// # Errors
     /// When the view is unknown, somebody is at it, or the databases cannot be reached.
     pub async fn drop_retired(&self, name: &str) -> Result<Vec<i64>, RebuildError> {
-        let lock = self.lock_builds(name).await?;
-        let dropped = self.drop_retired_alone(name).await;
-        lock.release().await;
-        dropped
-    }
-
-    async fn drop_retired_alone(&self, name: &str) -> Result<Vec<i64>, RebuildError> {
-        let mut tx = self.inner.views.begin().await?;
-        let builds = bookkeeping::lock_view(&mut tx, name).await?;
-        let retired: Vec<_> = builds.into_iter().filter(|build| build.status == BuildStatus::Retired).collect();
-        for build in &retired {
-            bookkeeping::drop_build(&mut tx, build).await?;
-        }
-        tx.commit().await?;
-        Ok(retired.iter().map(|build| build.version).collect())
+        let work = async {
+            let mut tx = self.inner.views.begin().await?;
+            let builds = bookkeeping::lock_view(&mut tx, name).await?;
+            let retired: Vec<_> = builds.into_iter().filter(|build| build.status == BuildStatus::Retired).collect();
+            for build in &retired {
+                bookkeeping::drop_build(&mut tx, build).await?;
+            }
+            tx.commit().await?;
+            Ok(retired.iter().map(|build| build.version).collect())
+        };
+        self.alone(name, work).await
     }
 
     /// Whether somebody, in this process or another, rebuilds, verifies or switches the view now.
@@ -220,6 +204,18 @@ impl Runner {
             }
             None => Ok(true),
         }
+    }
+
+    /// Does `work` on a view's builds while nobody else does, and gives the lock back however that ends.
+    async fn alone<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = Result<T, RebuildError>>,
+    ) -> Result<T, RebuildError> {
+        let lock = self.lock_builds(name).await?;
+        let result = work.await;
+        lock.release().await;
+        result
     }
 
     async fn lock_builds(&self, name: &str) -> Result<BuildLock, RebuildError> {
@@ -240,7 +236,7 @@ impl<'a> Rebuild<'a> {
     async fn begin(runner: &'a Runner, name: &str) -> Result<Self, RebuildError> {
         let projection = runner.projection(name)?;
         // Makes the serving build first, where there is none.
-        runner.list().await?;
+        runner.inner.ensure_once().await?;
         // The lock keeps others from making builds of this view; runners need not wait while a table is made.
         let mut tx = runner.inner.views.begin().await?;
         let builds = bookkeeping::read_in(&mut tx).await?;

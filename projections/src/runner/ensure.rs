@@ -39,7 +39,7 @@ impl Findings {
 
 impl Inner {
     /// Once per process, before the first pass.
-    pub(super) async fn ensure_once(&self) -> Result<(), RunnerError> {
+    pub(crate) async fn ensure_once(&self) -> Result<(), RunnerError> {
         if !self.ensured.load(Ordering::SeqCst) {
             self.ensure().await?;
             self.ensured.store(true, Ordering::SeqCst);

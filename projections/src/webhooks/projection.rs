@@ -22,6 +22,9 @@ impl WebhooksProjection {
     pub(super) const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
+            // 0 for an endpoint, 1 for a hook. Every batch reads its teams' endpoints: they begin a team's rows in the
+            // key, which a build that has no indexes yet has too.
+            Column::int("row"),
             Column::bytes("id"),
             // Where a hook goes; NULL for an endpoint itself.
             Column::bytes("endpoint").or_null(),
@@ -32,9 +35,8 @@ impl WebhooksProjection {
             Column::int("ready_at").or_null(),
             Column::text("doc"),
         ],
-        key_columns: 2,
+        key_columns: 3,
         indexes: &[
-            Index { name: "endpoints", columns: "team, position", only: Some("endpoint IS NULL") },
             Index { name: "listed", columns: "endpoint, position", only: Some("endpoint IS NOT NULL") },
             Index { name: "ready", columns: "endpoint, ready_at, position", only: Some("ready_at IS NOT NULL") },
         ],
@@ -48,7 +50,7 @@ impl Projection for WebhooksProjection {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn table(&self) -> &'static Table {

@@ -55,7 +55,7 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn webhooks(&self) -> Result<Vec<Endpoint>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE endpoint IS NULL AND team = $1 AND state = 'known' ORDER BY position";
+        let sql = "SELECT doc FROM {table} WHERE team = $1 AND row = 0 AND state = 'known' ORDER BY position";
         self.views.query(NAME, sql, vec![self.team.into()]).await?.iter().map(endpoint).collect()
     }
 
@@ -64,7 +64,7 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn webhook(&self, id: Uuid) -> Result<Option<Endpoint>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE team = $1 AND id = $2 AND endpoint IS NULL AND state = 'known'";
+        let sql = "SELECT doc FROM {table} WHERE team = $1 AND row = 0 AND id = $2 AND state = 'known'";
         let rows = self.views.query(NAME, sql, vec![self.team.into(), id.into()]).await?;
         rows.first().map(endpoint).transpose()
     }
@@ -74,7 +74,7 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn hook(&self, id: Uuid) -> Result<Option<Hook>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE team = $1 AND id = $2 AND endpoint IS NOT NULL";
+        let sql = "SELECT doc FROM {table} WHERE team = $1 AND row = 1 AND id = $2";
         let rows = self.views.query(NAME, sql, vec![self.team.into(), id.into()]).await?;
         rows.first().map(hook).transpose()
     }

@@ -11,9 +11,14 @@ use super::kind;
 use super::{Endpoint, Hook, WebhooksProjection};
 use crate::db::{Row, TableName, Tx, Value};
 use crate::error::ApplyError;
-use crate::fold::{chunks, from_json, select_rows, to_json, upsert_rows};
+use crate::fold::{from_json, padded, select_rows, to_json, upsert_rows};
 use crate::projection::Decoded;
 use crate::table::tuples;
+
+/// The column `row` of endpoints.
+const ENDPOINT_ROW: i64 = 0;
+/// The column `row` of hooks.
+const HOOK_ROW: i64 = 1;
 
 /// What a row holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,19 +38,21 @@ impl Document {
     }
 
     fn values(&self) -> Result<Vec<Value>, String> {
-        let (team, id, endpoint, state, position, ready_at) = match self {
+        let (key, endpoint, state, position, ready_at) = match self {
             Self::Endpoint(it) => {
                 let state = if it.removed { "removed" } else { "known" };
-                (it.team, it.id, None, state, it.created_position, None)
+                (endpoint_key(it), None, state, it.created_position, None)
             }
             Self::Hook(it) => {
                 let (state, ready_at) = (it.state.as_str(), it.ready_at_microseconds());
-                (it.team, it.id, Some(it.endpoint_id), state, it.source.position, ready_at)
+                (hook_key(it.team, it.id), Some(it.endpoint_id), state, it.source.position, ready_at)
             }
         };
+        let [team, row, id] = key;
         Ok(vec![
-            team.into(),
-            id.into(),
+            team,
+            row,
+            id,
             Value::uuid_or_null(endpoint),
             Value::text(state),
             position.into(),
@@ -53,6 +60,14 @@ impl Document {
             to_json(self)?,
         ])
     }
+}
+
+fn endpoint_key(endpoint: &Endpoint) -> [Value; 3] {
+    [endpoint.team.into(), ENDPOINT_ROW.into(), endpoint.id.into()]
+}
+
+fn hook_key(team: TeamId, id: Uuid) -> [Value; 3] {
+    [team.into(), HOOK_ROW.into(), id.into()]
 }
 
 /// Endpoints of the teams that a batch is about, and the hooks that it names.
@@ -76,14 +91,14 @@ impl Rows {
         let teams: HashSet<TeamId> = told.iter().map(|(recorded, _)| recorded.team).collect();
         let teams: Vec<TeamId> = teams.into_iter().collect();
         let mut found = Vec::new();
-        for teams in chunks(&teams) {
-            let values = tuples(table.is_postgres(), teams.len(), 1);
-            let sql = format!("SELECT doc FROM {table} WHERE endpoint IS NULL AND team IN (VALUES {values})");
-            found.extend(tx.fetch(sql, teams.iter().map(|team| (*team).into()).collect()).await?);
+        for teams in padded(&teams) {
+            let places = tuples(table.is_postgres(), teams.len(), 1);
+            let sql = format!("SELECT doc FROM {table} WHERE team IN ({places}) AND row = {ENDPOINT_ROW}");
+            found.extend(tx.fetch(sql, teams.into_iter().map(|team| (*team).into()).collect()).await?);
         }
         let hooks = told.iter().filter(|(recorded, _)| recorded.stream.kind == StreamKind::Hook);
         let hooks: HashSet<(TeamId, Uuid)> = hooks.map(|(it, _)| (it.team, it.stream.id)).collect();
-        let keys: Vec<Vec<Value>> = hooks.into_iter().map(|(team, id)| vec![team.into(), id.into()]).collect();
+        let keys: Vec<Vec<Value>> = hooks.into_iter().map(|(team, id)| hook_key(team, id).into()).collect();
         found.extend(select_rows(tx, WebhooksProjection::TABLE, table, &keys).await?);
         for row in &found {
             rows.know(Document::of(row).map_err(bad)?);

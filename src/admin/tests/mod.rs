@@ -51,17 +51,18 @@ async fn a_team_is_made_with_a_key_that_opens(home: Home) -> TestResult {
 /// Guards: both admins read version 1, both append as version 2.
 async fn a_team_is_changed_by_two_admins_at_once(home: Home) -> TestResult {
     let (other, _) = home.another().await?;
-    let name = TeamUpdated { name: Some("New Name".to_owned()), ..TeamUpdated::default() };
-    let grace = TeamUpdated { renewal_grace_seconds: Some(60), ..TeamUpdated::default() };
+    let change = |team| SettingsChange { team, ..SettingsChange::default() };
+    let name = change(TeamUpdated { name: Some("New Name".to_owned()), ..TeamUpdated::default() });
+    let grace = change(TeamUpdated { renewal_grace_seconds: Some(60), ..TeamUpdated::default() });
     let (one, two) = tokio::join!(
-        teams::update(&home.app, ACTOR_CLI, home.team, name.clone()),
-        teams::update(&other, ACTOR_CLI, home.team, grace),
+        team_settings::update(&home.app, ACTOR_CLI, home.team, name.clone()),
+        team_settings::update(&other, ACTOR_CLI, home.team, grace),
     );
     one?;
     two?;
     let team = teams::find(&home.app, home.team).await?;
     assert_eq!((team.name.as_str(), team.renewal_grace_seconds), ("New Name", 60));
-    teams::update(&home.app, ACTOR_CLI, home.team, name).await?;
+    team_settings::update(&home.app, ACTOR_CLI, home.team, name).await?;
     assert_eq!(teams::find(&home.app, home.team).await?.version, team.version, "nothing new is not recorded");
     Ok(())
 }

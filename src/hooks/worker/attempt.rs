@@ -1,7 +1,5 @@
 //! One hook: claim it, post it, say what came of it.
 
-use std::time::Duration;
-
 use hyper::StatusCode;
 use keyledger_events::event::webhook::{HookAbandoned, HookAttemptStarted, HookDelivered, HookFailed};
 use keyledger_events::sealed::SealContext;
@@ -12,20 +10,17 @@ use keyledger_projections::{Endpoint, Hook};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::attempts::{insist, later};
 use crate::hooks::DeliverError;
 use crate::hooks::body::body;
 use crate::hooks::letter::{Letter, letter};
 use crate::hooks::post::{Answer, Poster};
-use crate::hooks::retry::{ATTEMPTS_MAX, later, retry_at};
+use crate::hooks::retry::{ATTEMPTS_MAX, retry_at};
 
 /// Who sends hooks.
 pub(super) const ACTOR: &str = "hooks";
 /// How long a claimed hook is left alone by others: what a POST may take, and then some to say what came of it.
 const LEASE_SECONDS: i64 = 45;
-/// Times it is tried to say what came of an attempt: a hook that nobody knows to be delivered is sent again.
-const CONCLUDE_TRIES_MAX: u32 = 4;
-/// The pause between those.
-const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -180,28 +175,14 @@ impl Hooker {
         self.say(hook, self.app.clock.now(), id::fresh(), abandoned.into()).await
     }
 
-    /// Records what came of an attempt, and insists: a hook that is out should not go out again.
+    /// Records what came of an attempt: a hook that is out should not go out again.
     async fn say(&self, hook: &Hook, now: Timestamp, event_id: Uuid, event: Event) -> Result<(), DeliverError> {
-        let request = request(hook, now, event_id, event.clone());
-        let mut tries = 1;
-        loop {
-            match self.app.writer.append(request.clone()).await {
-                // Already there: an earlier try got through and its answer got lost.
-                Ok(AppendOutcome::Appended { .. } | AppendOutcome::AlreadyApplied { .. }) => {
-                    tell(hook, &event);
-                    return Ok(());
-                }
-                Ok(AppendOutcome::Conflict { .. }) => {
-                    tracing::debug!(team = %hook.team, hook = %hook.id, "another node was faster");
-                    return Ok(());
-                }
-                Err(error) if tries == CONCLUDE_TRIES_MAX => return Err(error.into()),
-                Err(_) => {
-                    tries += 1;
-                    tokio::time::sleep(CONCLUDE_PAUSE).await;
-                }
-            }
+        if insist(&self.app, request(hook, now, event_id, event.clone())).await? {
+            tell(hook, &event);
+        } else {
+            tracing::debug!(team = %hook.team, hook = %hook.id, "another node was faster");
         }
+        Ok(())
     }
 }
 

@@ -1,19 +1,17 @@
 //! An endpoint that is not posted to any more, and the mail that tells its owner.
 
-use keyledger_events::event::delivery::{MailContent, MailRequested};
+use keyledger_events::event::delivery::MailContent;
 use keyledger_events::event::webhook::WebhookEndpointDisabled;
-use keyledger_events::sealed::SealContext;
-use keyledger_events::{
-    AppendOutcome, AppendRequest, NewEvent, Provenance, StreamId, StreamKind, TeamId, Timestamp, id,
-};
-use keyledger_projections::{Delivery, Endpoint, Hook, TeamConfig, view};
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, Provenance, StreamId, StreamKind, TeamId, id};
+use keyledger_projections::{Endpoint, Hook, TeamConfig, view};
 use uuid::Uuid;
 
 use super::attempt::{ACTOR, Hooker};
+use crate::admin::mails::{ToSealed, to_sealed};
 use crate::app::CATCH_UP_MAX;
 use crate::hooks::DeliverError;
 use crate::hooks::retry::{FAILING_SECONDS_MAX, is_dead};
-use crate::opened;
+use crate::mail::moment;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -33,9 +31,8 @@ impl Hooker {
         self.app.runner.catch_up(head, &[view::WEBHOOKS], CATCH_UP_MAX).await?;
         let Some(endpoint) = dead().await? else { return Ok(()) };
         let days = FAILING_SECONDS_MAX / SECONDS_PER_DAY;
-        let last = endpoint.last_delivered_at.map_or_else(String::new, |at| {
-            format!("; the last hook got through on {}", at.strftime("%-d %B %Y, %H:%M UTC"))
-        });
+        let got_through = |at| format!("; the last hook got through on {}", moment(at));
+        let last = endpoint.last_delivered_at.map(got_through).unwrap_or_default();
         self.disable(endpoint, format!("nothing has got through to it for {days} days{last}")).await
     }
 
@@ -44,7 +41,7 @@ impl Hooker {
         let (team, now) = (endpoint.team, self.app.clock.now());
         let stream = StreamId::new(StreamKind::Webhook, endpoint.id);
         let disabled = NewEvent::new(stream, now, WebhookEndpointDisabled { reason: reason.clone() });
-        let mail = self.mail(team, endpoint.id, disabled.event_id, &reason, now).await?;
+        let mail = self.mail(team, endpoint.id, disabled.event_id, &reason).await?;
         let request = AppendRequest::new(team, Provenance::of(ACTOR)).expect(stream, endpoint.version).event(disabled);
         let request = mail.into_iter().fold(request, AppendRequest::event);
         if let AppendOutcome::Appended { .. } = self.app.writer.append(request).await? {
@@ -61,27 +58,19 @@ impl Hooker {
         webhook_id: Uuid,
         cause: Uuid,
         reason: &str,
-        now: Timestamp,
     ) -> Result<Option<NewEvent>, DeliverError> {
-        let app = &self.app;
-        let Some(contact) = app.views.team(team).config().await?.and_then(|config| config.contact) else {
+        let Some(contact) = self.app.views.team(team).config().await?.and_then(|config| config.contact) else {
             return Ok(None);
         };
-        let Some(address) = opened::text(app, team, Some(&contact), TeamConfig::CONTACT_FIELD).await? else {
-            return Ok(None);
-        };
-        let Some(key) = app.keys.key_unless_gone(contact.value.key_id()).await? else { return Ok(None) };
-        let delivery = id::derived(team, &["mail", "webhook_disabled", &cause.to_string()]);
-        let event_id = id::fresh();
-        let requested = MailRequested {
+        let to = ToSealed {
+            delivery: id::derived(team, &["mail", "webhook_disabled", &cause.to_string()]),
             purchase: StreamId::new(StreamKind::Webhook, webhook_id),
             customer_id: team.0,
-            to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, address.as_bytes()),
-            content: MailContent::WebhookDisabled { webhook_id, reason: reason.to_owned() },
+            address: &contact,
+            field: TeamConfig::CONTACT_FIELD,
             license_ids: Vec::new(),
-            message_id: format!("<{delivery}@keyledger>"),
         };
-        let stream = StreamId::new(StreamKind::Delivery, delivery);
-        Ok(Some(NewEvent { stream, event_id, occurred_at: now, event: requested.into() }))
+        let content = MailContent::WebhookDisabled { webhook_id, reason: reason.to_owned() };
+        Ok(to_sealed(&self.app, team, to, content).await?)
     }
 }

@@ -8,14 +8,15 @@ use keyledger_events::{
     AppendOutcome, AppendRequest, Event, LedgerError, NewEvent, Provenance, StreamId, StreamKind, TeamId, Timestamp,
     WriterError,
 };
-use keyledger_projections::{Delivery, DeliveryState};
+use keyledger_projections::Delivery;
 use lettre::Message;
 use lettre::message::Mailbox;
 use uuid::Uuid;
 
 use super::compose::{ComposeError, compose};
-use super::retry::{ATTEMPTS_MAX, conclusion, later};
+use super::retry::{ATTEMPTS_MAX, conclusion};
 use crate::app::App;
+use crate::attempts::{insist, later};
 use crate::mail::{SendError, Transport};
 
 /// Who sends mails.
@@ -24,10 +25,6 @@ const ACTOR: &str = "mailer";
 const LEASE_SECONDS: i64 = 45;
 /// What sending may take.
 const SEND_MAX: Duration = Duration::from_secs(32);
-/// Times it is tried to say what came of an attempt: a mail that nobody knows to be sent is sent again.
-const CONCLUDE_TRIES_MAX: u32 = 4;
-/// The pause between those.
-const CONCLUDE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a mail could not be worked on. It stays pending, and this is no attempt.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +62,7 @@ impl Mailer {
     /// When something inside does not answer.
     pub(super) async fn deliver(&self, team: TeamId, id: Uuid) -> Result<(), DeliverError> {
         let now = self.app.clock.now();
-        let Some(mut delivery) = self.load(team, id).await?.filter(|delivery| is_ready(delivery, now)) else {
+        let Some(mut delivery) = self.load(team, id).await?.filter(|delivery| delivery.is_ready(now)) else {
             return Ok(());
         };
         if delivery.attempts >= ATTEMPTS_MAX {
@@ -127,37 +124,17 @@ impl Mailer {
         }
     }
 
-    /// Records what came of an attempt, and insists: the mail is out and must not go out again.
+    /// Records what came of an attempt: the mail is out and must not go out again.
     async fn conclude(&self, delivery: &Delivery, attempt: Result<(), SendError>) -> Result<(), DeliverError> {
         let now = self.app.clock.now();
         let event = conclusion(delivery, attempt, now);
-        let request = request(delivery, now, event.clone());
-        let mut tries = 1;
-        loop {
-            match self.app.writer.append(request.clone()).await {
-                // Already there: an earlier try got through and its answer got lost.
-                Ok(AppendOutcome::Appended { .. } | AppendOutcome::AlreadyApplied { .. }) => {
-                    tell(delivery, &event);
-                    return Ok(());
-                }
-                Ok(AppendOutcome::Conflict { .. }) => {
-                    tracing::debug!(team = %delivery.team, mail = %delivery.id, "another node was faster");
-                    return Ok(());
-                }
-                Err(error) if tries == CONCLUDE_TRIES_MAX => return Err(error.into()),
-                Err(_) => {
-                    tries += 1;
-                    tokio::time::sleep(CONCLUDE_PAUSE).await;
-                }
-            }
+        if insist(&self.app, request(delivery, now, event.clone())).await? {
+            tell(delivery, &event);
+        } else {
+            tracing::debug!(team = %delivery.team, mail = %delivery.id, "another node was faster");
         }
+        Ok(())
     }
-}
-
-/// Whether it is somebody's turn.
-fn is_ready(delivery: &Delivery, now: Timestamp) -> bool {
-    matches!(delivery.state, DeliveryState::Pending | DeliveryState::Failed)
-        && delivery.retry_at.max(delivery.lease_until).is_none_or(|from| from <= now)
 }
 
 /// An append to the mail's stream, because of the request of the mail.

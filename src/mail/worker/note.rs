@@ -3,6 +3,8 @@
 use keyledger_events::Timestamp;
 use keyledger_projections::License;
 
+use crate::mail::{day, moment};
+
 /// How long the licence lasts, in a sentence for its buyer; empty when it has no end.
 pub(super) fn note(license: &License, now: Timestamp) -> String {
     let subscription = license.terms.subscription.as_ref().filter(|_| license.follows_subscription());
@@ -24,12 +26,4 @@ pub(super) fn note(license: &License, now: Timestamp) -> String {
         Some(end) => format!("Valid until {}.", moment(end)),
         None => String::new(),
     }
-}
-
-fn day(time: Timestamp) -> String {
-    time.strftime("%-d %B %Y").to_string()
-}
-
-fn moment(time: Timestamp) -> String {
-    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }

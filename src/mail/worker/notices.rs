@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::compose::{ComposeError, item, live_licenses};
 use crate::app::App;
 use crate::directory::Team;
-use crate::mail::NoticeMail;
+use crate::mail::{NoticeMail, day, moment};
 
 /// Characters of a licence key that tell it from others and open nothing.
 const KEY_CHARS_SHOWN: usize = 5;
@@ -37,8 +37,7 @@ pub(super) async fn reminder(
     let what = if item.products.is_empty() { seller.clone() } else { item.products.join(", ") };
     let shown = item.key.chars().count().saturating_sub(KEY_CHARS_SHOWN);
     let ending: String = item.key.chars().skip(shown).collect();
-    let day = expires_at.strftime("%-d %B %Y");
-    let moment = expires_at.strftime("%-d %B %Y, %H:%M UTC");
+    let (day, moment) = (day(expires_at), moment(expires_at));
     Ok(NoticeMail {
         to,
         message_id: delivery.message_id.clone(),
