@@ -15,7 +15,8 @@ use serde_json::json;
 
 use super::api_keys::{Expires, WantedApiKey};
 use super::integrations::{IntegrationChange, NewSecret};
-use super::{ACTOR_CLI, AdminError, api_keys, inbox, integrations, licenses, mails, products, teams};
+use super::team_settings::SettingsChange;
+use super::{ACTOR_CLI, AdminError, api_keys, inbox, integrations, licenses, mails, products, team_settings, teams};
 use crate::admin::idempotency::Maker;
 use crate::keys;
 use crate::licensing::commands::Command;
