@@ -76,6 +76,11 @@ pub trait KeyStore: Send + Sync + 'static {
 /// A keys store handed around between tasks.
 pub type SharedKeyStore = Arc<dyn KeyStore>;
 
+/// The answer to a key that is neither stored now nor was before.
+fn missing(id: Uuid) -> sqlx::Error {
+    sqlx::Error::Protocol(format!("data key {id} was not stored: try again"))
+}
+
 /// The answer to another key under an id that is taken.
 fn taken(id: Uuid) -> sqlx::Error {
     sqlx::Error::Protocol(format!(

@@ -2,12 +2,14 @@
 
 mod vault;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool, Row as _};
 use uuid::Uuid;
 
 use super::vault::StaleMaster;
-use super::{KeyLink, KeyStore, WrappedKey, taken};
+use super::{KeyLink, KeyStore, WrappedKey, missing, taken};
 use crate::store::{MigrationError, migrate_postgres_schema};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres/keys");
@@ -60,20 +62,18 @@ async fn in_force(connection: &mut PgConnection) -> Result<Option<Uuid>, sqlx::E
     sqlx::query_scalar("SELECT id FROM keys.master_key").fetch_optional(connection).await
 }
 
-/// Inserts what the master key in force wraps, in one statement: it stands in the way of every append.
+/// Inserts what the master key in force wraps, all of it or nothing, in one statement: it stands in the way of every
+/// append. Where no master key is in force yet, as while a copy is restored, keys under any are taken.
 async fn insert_keys(connection: &mut PgConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
-    let master = keys.first().and_then(WrappedKey::master);
+    let masters: BTreeSet<_> = keys.iter().map(WrappedKey::master).collect();
     let (ids, wrapped): (Vec<_>, Vec<_>) = keys.iter().map(|key| (key.id, key.wrapped.clone())).unzip();
-    let mut inserted = 0;
-    if keys.iter().all(|key| key.master() == master) {
-        let insert = sqlx::query(
-            "INSERT INTO keys.data_key (id, wrapped) SELECT id, wrapped FROM unnest($1::uuid[], $2::bytea[]) \
-             AS given (id, wrapped) WHERE NOT EXISTS \
-             (SELECT 1 FROM keys.master_key WHERE master_key.id IS DISTINCT FROM $3) ON CONFLICT DO NOTHING",
-        );
-        inserted = insert.bind(ids).bind(wrapped).bind(master).execute(&mut *connection).await?.rows_affected();
-    }
-    if inserted < keys.len() as u64 {
+    let insert = sqlx::query(
+        "INSERT INTO keys.data_key (id, wrapped) SELECT id, wrapped FROM unnest($1::uuid[], $2::bytea[]) \
+         AS given (id, wrapped) WHERE NOT EXISTS (SELECT 1 FROM keys.master_key, unnest($3::uuid[]) AS under (master) \
+         WHERE master_key.id IS DISTINCT FROM under.master) ON CONFLICT DO NOTHING",
+    );
+    let insert = insert.bind(ids).bind(wrapped).bind(Vec::from_iter(masters));
+    if insert.execute(&mut *connection).await?.rows_affected() < keys.len() as u64 {
         StaleMaster::check(in_force(connection).await?, keys)?;
         check(connection, keys).await?;
     }
@@ -86,11 +86,13 @@ async fn find(executor: impl sqlx::PgExecutor<'_>, id: Uuid) -> Result<Option<Wr
     row.map(|row| Ok(WrappedKey { id, wrapped: row.try_get(0)? })).transpose()
 }
 
-/// Of keys that were there before, all must be the same.
+/// All must be there, and those that were there before the same.
 async fn check(tx: &mut PgConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
     for key in keys {
-        if find(&mut *tx, key.id).await?.is_some_and(|stored| stored.wrapped != key.wrapped) {
-            return Err(taken(key.id));
+        match find(&mut *tx, key.id).await? {
+            Some(stored) if stored.wrapped == key.wrapped => {}
+            Some(_) => return Err(taken(key.id)),
+            None => return Err(missing(key.id)),
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::vault::StaleMaster;
-use super::{KeyLink, KeyStore, WrappedKey, taken};
+use super::{KeyLink, KeyStore, WrappedKey, missing, taken};
 use crate::store::{MigrationError, migrate_sqlite, open_sqlite};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/keys");
@@ -88,8 +88,10 @@ async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: Uuid) -> Result<Optio
 /// Of keys that were there before, all must be the same.
 async fn check(tx: &mut SqliteConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
     for key in keys {
-        if find(&mut *tx, key.id).await?.is_some_and(|stored| stored.wrapped != key.wrapped) {
-            return Err(taken(key.id));
+        match find(&mut *tx, key.id).await? {
+            Some(stored) if stored.wrapped == key.wrapped => {}
+            Some(_) => return Err(taken(key.id)),
+            None => return Err(missing(key.id)),
         }
     }
     Ok(())

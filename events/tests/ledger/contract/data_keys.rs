@@ -14,6 +14,7 @@ stories!(
     nothing_is_appended_when_the_keys_store_fails,
     the_key_of_a_refused_request_is_not_kept,
     another_key_under_a_taken_id_is_refused,
+    keys_under_different_master_keys_are_all_kept_while_none_is_in_force,
 );
 
 fn key(wrapped: u8) -> WrappedKey {
@@ -88,5 +89,16 @@ async fn another_key_under_a_taken_id_is_refused(home: Arc<Home>) -> TestResult 
     assert_eq!(writer.append(same).await?, AppendOutcome::Appended { last: Position(2) });
     assert_eq!(home.keys.find(first.id).await?, Some(first));
     assert_eq!(check_ledger(&*ledger).await?.len(), 2);
+    Ok(())
+}
+
+/// A copy that was taken while the master key was being rotated, or since the first release, holds keys of both kinds.
+async fn keys_under_different_master_keys_are_all_kept_while_none_is_in_force(home: Arc<Home>) -> TestResult {
+    let under = |master: u8| WrappedKey { id: id::fresh(), wrapped: [vec![master; 16], vec![7; 72]].concat() };
+    let keys = [key(1), under(2), under(3), key(4)];
+    home.keys.insert(&keys, &[]).await?;
+    for key in keys {
+        assert_eq!(home.keys.find(key.id).await?, Some(key));
+    }
     Ok(())
 }
