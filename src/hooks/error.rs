@@ -33,6 +33,16 @@ pub enum DeliverError {
     Body(String),
 }
 
+impl DeliverError {
+    /// Whether this hook or its endpoint is at fault, and not something that will answer again.
+    pub(super) fn is_about_the_hook(&self) -> bool {
+        match self {
+            Self::Body(_) | Self::Decode(_) | Self::Keys(KeyRingError::Gone(_) | KeyRingError::Open(_)) => true,
+            Self::Ledger(_) | Self::Writer(_) | Self::Query(_) | Self::CatchUp(_) | Self::Keys(_) => false,
+        }
+    }
+}
+
 impl From<BodyError> for DeliverError {
     fn from(error: BodyError) -> Self {
         match error {

@@ -66,9 +66,16 @@ impl Hooker {
             let reason = format!("given up after {ATTEMPTS_MAX} attempts, the last of which was cut off");
             return self.abandon(&hook, reason).await;
         }
-        let letter = self.letter(&endpoint, &hook, now).await?;
+        let letter = match self.letter(&endpoint, &hook, now).await {
+            // It counts as an attempt: what can never be put together must not stand in the way of the hooks behind it.
+            Err(error) if error.is_about_the_hook() => Err(format!("it cannot be put together: {error}")),
+            letter => Ok(letter?),
+        };
         let Some(hook) = self.claim(hook, now).await? else { return Ok(()) };
-        let outcome = self.send(&letter).await;
+        let outcome = match letter {
+            Ok(letter) => self.send(&letter).await,
+            Err(reason) => Outcome::Failed(reason),
+        };
         self.conclude(&endpoint, &hook, outcome).await
     }
 

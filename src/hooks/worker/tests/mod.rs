@@ -38,6 +38,7 @@ stories!(
     a_crash_after_the_claim_sends_the_same_hook_when_the_lease_ends,
     an_old_secret_signs_beside_the_new_one_until_it_ends,
     one_that_hangs_holds_up_nobody_else,
+    one_that_cannot_be_put_together_counts_as_an_attempt,
     what_waits_for_an_endpoint_that_is_switched_off_is_given_up_and_can_be_had_again,
 );
 
@@ -363,5 +364,21 @@ async fn what_waits_for_an_endpoint_that_is_switched_off_is_given_up_and_can_be_
     round(&hooker).await?;
     assert_eq!(receiver.got().len(), 2);
     assert!(matches!(home.last(StreamId::new(StreamKind::Webhook, id)).await?, Event::WebhookEndpointRemoved(_)));
+    Ok(())
+}
+
+/// The keys store lost what the endpoint's address is sealed with: that is known of the hook, and no error of the round.
+async fn one_that_cannot_be_put_together_counts_as_an_attempt(home: Home) -> TestResult {
+    let receiver = Receiver::start().await?;
+    let (endpoint, _) = endpoint(&home, &receiver.url(), &["license.issued"]).await?;
+    issue(&home).await?;
+    home.app.keys.vault().destroy(&[home.team.0], &[]).await?;
+    let (app, _) = home.another().await?;
+    round(&hooker(&app)?).await?;
+    let hook = hook(&home, endpoint).await?;
+    assert_eq!((hook.state, hook.attempts), (HookState::Failed, 1));
+    let reason = hook.reason.unwrap_or_default();
+    assert!(reason.starts_with("it cannot be put together: data key"), "{reason}");
+    assert_eq!(receiver.kinds(), Vec::<String>::new());
     Ok(())
 }
