@@ -8,10 +8,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::admin::members;
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::hooks::{Poster, limits};
-use crate::http::{AuditLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
+use crate::http::{AuditLimits, DashboardLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
 use crate::mail::{MailUrl, Transport};
 use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
@@ -81,8 +82,10 @@ impl Server {
             mail_folder: mail_folder.clone(),
             metrics: prometheus()?,
             audit: AuditLimits::new(stopping.clone()),
+            dashboard: DashboardLimits::new(stopping.clone()),
         };
-        let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, stopping.clone()));
+        let dashboard = front.dashboard.clone();
+        let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, dashboard, stopping.clone()));
         let following = tokio::spawn(front.verifier.clone().run(stopping.clone()));
         let noting = app.activity.clone().run(app.clock.clone(), options.requests_retention_days, stopping.clone());
         let http = tokio::spawn(server::run(listener, router(front), stopping.clone()));
@@ -134,6 +137,9 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let server = Server::start(&options, Arc::new(keyledger_events::SystemClock)).await?;
     println!("listening on http://{}", server.address);
     tracing::info!(address = %server.address, database = %options.database, "listening");
+    if let Some(path) = members::first_start_path(&server.app).await? {
+        tracing::info!("nobody owns this ledger yet; begin at http://{}{path}", server.address);
+    }
     interrupted().await?;
     tracing::info!("stopping: finishing what is under way");
     server.stop().await;
@@ -175,11 +181,13 @@ async fn keep_up(
     metrics: PrometheusHandle,
     unsigned: Arc<UnsignedLimit>,
     verify_limits: Arc<VerifyLimits>,
+    dashboard: DashboardLimits,
     mut stopping: Stopping,
 ) {
     while tokio::time::timeout(UPKEEP, stopping.requested()).await.is_err() {
         metrics.run_upkeep();
         unsigned.forget_quiet();
         verify_limits.forget_quiet();
+        dashboard.forget_quiet();
     }
 }

@@ -70,10 +70,12 @@ pub enum StreamKind {
     Webhook,
     /// One hook on its way to an endpoint.
     Hook,
+    /// Somebody who signs in to the dashboard.
+    Member,
 }
 
 impl StreamKind {
-    const ALL: [(Self, &'static str); 11] = [
+    const ALL: [(Self, &'static str); 12] = [
         (Self::Team, "team"),
         (Self::Product, "product"),
         (Self::Integration, "integration"),
@@ -85,6 +87,7 @@ impl StreamKind {
         (Self::Delivery, "delivery"),
         (Self::Webhook, "webhook"),
         (Self::Hook, "hook"),
+        (Self::Member, "member"),
     ];
 
     /// The word that begins the stream's name.
@@ -101,6 +104,7 @@ impl StreamKind {
             Self::Delivery => "delivery",
             Self::Webhook => "webhook",
             Self::Hook => "hook",
+            Self::Member => "member",
         }
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Reading goes through [`TeamViews`], which is bound to one team; only lists of work to do
 //! ([`ViewStore::pending_inbox`], [`ViewStore::pending_deliveries`], [`ViewStore::due_expirations`],
-//! [`ViewStore::reminding_teams`], [`ViewStore::endpoints_waiting`]) cross teams.
+//! [`ViewStore::reminding_teams`], [`ViewStore::endpoints_waiting`]) and finding who signs in
+//! ([`ViewStore::members_by_email`], [`ViewStore::member_by_invitation`], [`ViewStore::any_member`]) cross teams.
 
 mod bookkeeping;
 pub mod customers;
@@ -20,6 +21,7 @@ mod fold;
 pub mod inbox;
 pub mod license_keys;
 pub mod licenses;
+pub mod members;
 mod page;
 pub mod placeholders;
 pub mod products;
@@ -28,6 +30,7 @@ pub mod rebuild;
 pub mod runner;
 mod sealed_field;
 pub mod seats;
+pub mod statistics;
 mod table;
 mod team_views;
 pub mod teams;
@@ -44,10 +47,11 @@ pub use db::{Database, OpenError, Row, Value, ViewStore};
 pub use deliveries::{Delivery, DeliveryState};
 pub use digest::Digest;
 pub use error::{ApplyError, QueryError};
-pub use expirations::{Expiration, Reminder};
+pub use expirations::{Expiration, LicenseCounts, Reminder, Standing};
 pub use fold::{Fold, Folded, Key, chunks, from_json, to_json};
 pub use inbox::{InboxEntry, InboxFilter, Outcome, Outcomes};
 pub use licenses::{License, LicenseFilter, LicenseStatus};
+pub use members::{Invitation, Member};
 pub use page::{NumberedPage, Order, Page};
 pub use products::Product;
 pub use projection::{Applied, Decoded, Projection};
@@ -57,6 +61,7 @@ pub use runner::{
 };
 pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};
+pub use statistics::DayCounts;
 pub use table::{Column, Index, Table, insert_into, tuples};
 pub use team_views::TeamViews;
 pub use teams::{ApiKey, BlacklistEntry, EarlierKey, Integration, Reminders, Secret, TeamConfig, VerificationSettings};

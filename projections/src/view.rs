@@ -10,10 +10,12 @@ use crate::fold::{Fold, Folded};
 use crate::inbox::InboxFold;
 use crate::license_keys::LicenseKeysFold;
 use crate::licenses::LicensesFold;
+use crate::members::MembersFold;
 use crate::placeholders::PlaceholdersFold;
 use crate::products::ProductsFold;
 use crate::projection::Projection;
 use crate::seats::SeatsFold;
+use crate::statistics::StatisticsFold;
 use crate::teams::TeamsFold;
 use crate::timeline::TimelineProjection;
 use crate::webhooks::WebhooksProjection;
@@ -46,8 +48,14 @@ pub const TIMELINE: &str = TimelineProjection::NAME;
 /// Endpoints for outgoing webhooks, and the hooks owed to them.
 pub const WEBHOOKS: &str = WebhooksProjection::NAME;
 
+/// Who signs in to the dashboard.
+pub const MEMBERS: &str = MembersFold::NAME;
+
+/// What was recorded on each day, counted.
+pub const STATISTICS: &str = StatisticsFold::NAME;
+
 /// The names of all views.
-pub const ALL: [&str; 12] = [
+pub const ALL: [&str; 14] = [
     TEAMS,
     PRODUCTS,
     CUSTOMERS,
@@ -60,6 +68,8 @@ pub const ALL: [&str; 12] = [
     SEATS,
     TIMELINE,
     WEBHOOKS,
+    MEMBERS,
+    STATISTICS,
 ];
 
 /// All views of this release.
@@ -77,6 +87,8 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(Folded::<SeatsFold>::default()),
         Arc::new(TimelineProjection),
         Arc::new(WebhooksProjection),
+        Arc::new(Folded::<MembersFold>::default()),
+        Arc::new(Folded::<StatisticsFold>::default()),
     ]
 }
 

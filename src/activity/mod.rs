@@ -7,6 +7,7 @@ mod lately;
 mod pending;
 mod read;
 mod run;
+mod sessions;
 mod statistics;
 mod store;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use entry::{LastSeen, LoggedRequest, RequestFilter, RequestKind, Seen, StoredRequest};
 pub use run::RETENTION_DAYS;
+pub use sessions::{BrowserSession, Sessions};
 pub use statistics::RequestStatistics;
 pub use store::{open_postgres, open_sqlite};
 

@@ -23,11 +23,15 @@ impl Activity {
     }
 
     async fn purge_hourly(&self, clock: SharedClock, retention_days: u32, mut stopping: Stopping) {
+        let sessions = self.sessions(clock.clone());
         loop {
-            let purging = self.purge(before(clock.now(), i64::from(retention_days).saturating_mul(DAY_US)));
+            let purging = async {
+                sessions.purge().await?;
+                self.purge(before(clock.now(), i64::from(retention_days).saturating_mul(DAY_US))).await
+            };
             tokio::select! {
                 purged = purging => if let Err(error) = purged {
-                    tracing::warn!(%error, "the requests log could not be purged; this is tried again in an hour");
+                    tracing::warn!(%error, "old requests and sessions could not be purged; this is tried again in an hour");
                 },
                 () = stopping.requested() => return,
             }

@@ -20,6 +20,8 @@ use crate::providers::person::Person;
 
 /// The longest text that says who somebody is, in characters.
 const TEXT_CHARS_MAX: usize = 255;
+/// Customers of one mail address that a search finds at most.
+const NAMED_MAX: u32 = 100;
 
 /// A postal address; what is not known is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -139,6 +141,18 @@ pub async fn page(
     // Personal data is sealed: what can be looked for is a whole mail address, by its fingerprint.
     let lookup = email.and_then(|email| email_lookup(app, team, email));
     Ok(app.views.team(team).customers_page(lookup.as_deref(), page).await?)
+}
+
+/// The ids of the customers whose mail address, or whose id at a provider, this is.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn named(app: &App, team: TeamId, email_or_id: &str) -> Result<Vec<Uuid>, AdminError> {
+    app.catch_up(&[view::CUSTOMERS]).await?;
+    let lookup = email_lookup(app, team, email_or_id);
+    let views = app.views.team(team);
+    let found = views.customers_named(lookup.as_deref(), Some(email_or_id), NAMED_MAX).await?;
+    Ok(found.into_iter().filter(|customer| !customer.removed).map(|customer| customer.id).collect())
 }
 
 /// The customer as the ledger has them now.

@@ -17,6 +17,7 @@ pub mod integrations;
 pub mod licenses;
 mod listing;
 pub mod mails;
+pub mod members;
 pub mod metadata;
 pub(crate) mod names;
 pub mod products;

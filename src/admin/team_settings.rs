@@ -13,6 +13,8 @@ use crate::opened;
 
 /// The longest paragraph of a team's own in a mail, in characters.
 const MAIL_MESSAGE_CHARS_MAX: usize = 4_000;
+/// The longest address of a picture, in characters.
+const IMAGE_URL_CHARS_MAX: usize = 500;
 /// The longest renewal grace: a month, in seconds.
 const RENEWAL_GRACE_SECONDS_MAX: u32 = 31 * 86_400;
 /// The longest lead of a reminder, in days.
@@ -28,6 +30,8 @@ pub struct TeamSettings {
     pub name: String,
     /// The paragraph that goes into every mail to a buyer.
     pub mail_message: Option<String>,
+    /// The address of the picture at the head of every mail to a buyer.
+    pub mail_image_url: Option<String>,
     /// How long past its paid period a subscription's licence stays valid, in seconds.
     pub renewal_grace_seconds: u32,
     /// Where the owner is told of a webhook that was disabled.
@@ -67,6 +71,7 @@ pub async fn describe(app: &App, config: &TeamConfig) -> Result<TeamSettings, Ad
     Ok(TeamSettings {
         name: config.name.clone(),
         mail_message: config.mail_message.clone(),
+        mail_image_url: config.mail_image_url.clone(),
         renewal_grace_seconds: config.renewal_grace_seconds,
         owner_email,
         reminder_days: config.reminders.days,
@@ -145,10 +150,25 @@ fn checked_team(change: TeamUpdated) -> Result<TeamUpdated, AdminError> {
         let message = format!("the renewal grace is at most {RENEWAL_GRACE_SECONDS_MAX} seconds (31 days)");
         return Err(AdminError::Invalid(message));
     }
-    Ok(TeamUpdated { name, mail_message, ..change })
+    let mail_image_url = change.mail_image_url.map(|url| url.trim().to_owned());
+    if let Some(url) = mail_image_url.as_ref().filter(|url| !url.is_empty()) {
+        checked_image(url)?;
+    }
+    Ok(TeamUpdated { name, mail_message, mail_image_url, ..change })
 }
 
-fn checked_email(text: &str) -> Result<String, AdminError> {
+/// Mail programs load pictures over HTTPS alone.
+fn checked_image(url: &str) -> Result<(), AdminError> {
+    let parsed = url::Url::parse(url).ok().filter(|parsed| parsed.scheme() == "https" && parsed.has_host());
+    if parsed.is_some() && url.chars().count() <= IMAGE_URL_CHARS_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("the picture's address must begin with https:// and have at most {IMAGE_URL_CHARS_MAX} characters");
+    Err(AdminError::Invalid(message))
+}
+
+pub(super) fn checked_email(text: &str) -> Result<String, AdminError> {
     let text = text.trim();
     let is_address = text.len() <= EMAIL_BYTES_MAX && text.parse::<lettre::Address>().is_ok();
     if text.is_empty() || is_address && !text.chars().any(char::is_control) {
@@ -159,9 +179,11 @@ fn checked_email(text: &str) -> Result<String, AdminError> {
 
 fn news_of_team(current: &TeamConfig, change: &TeamUpdated) -> TeamUpdated {
     let message = current.mail_message.clone().unwrap_or_default();
+    let image = current.mail_image_url.clone().unwrap_or_default();
     TeamUpdated {
         name: change.name.clone().filter(|name| *name != current.name),
         mail_message: change.mail_message.clone().filter(|new| *new != message),
+        mail_image_url: change.mail_image_url.clone().filter(|new| *new != image),
         renewal_grace_seconds: change.renewal_grace_seconds.filter(|new| *new != current.renewal_grace_seconds),
     }
 }

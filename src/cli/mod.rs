@@ -22,6 +22,7 @@ mod license;
 mod list;
 mod logging;
 mod mail;
+mod member;
 mod output;
 mod product;
 mod projections;
@@ -115,6 +116,9 @@ enum Command {
     /// Mails to buyers, and to you.
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Members: your people who sign in to the dashboard.
+    #[command(subcommand)]
+    Member(member::MemberCommand),
     /// Outgoing webhooks: programs of yours that are told of what happens to licences.
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
@@ -167,6 +171,7 @@ async fn execute(global: &Global, command: Command) -> anyhow::Result<()> {
         Command::Report(command) => command.run(global).await,
         Command::Audit(command) => command.run(global).await,
         Command::Mail(command) => command.run(global).await,
+        Command::Member(command) => command.run(global).await,
         Command::Webhook(command) => command.run(global).await,
         Command::Projections(command) => command.run(global).await,
         Command::Backup(args) => args.run(global).await,

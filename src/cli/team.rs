@@ -44,7 +44,7 @@ pub(super) enum TeamCommand {
     id = "change",
     required = true,
     multiple = true,
-    args = ["name", "mail_message", "renewal_grace_seconds", "owner_email", "reminder_days", "reminder_mail"]
+    args = ["name", "mail_message", "mail_image_url", "renewal_grace_seconds", "owner_email", "reminder_days", "reminder_mail"]
 )]
 pub(super) struct UpdateArgs {
     #[command(flatten)]
@@ -55,6 +55,9 @@ pub(super) struct UpdateArgs {
     /// A paragraph of yours in every mail; an empty one removes it.
     #[arg(long, value_name = "TEXT")]
     mail_message: Option<String>,
+    /// The address of a picture at the head of every mail; an empty one removes it.
+    #[arg(long, value_name = "URL")]
+    mail_image_url: Option<String>,
     /// How long past its paid period a subscription's licence stays valid [default: 10800, three hours].
     #[arg(long, value_name = "SECONDS")]
     renewal_grace_seconds: Option<u32>,
@@ -105,6 +108,7 @@ impl TeamCommand {
                         team: TeamUpdated {
                             name: args.name,
                             mail_message: args.mail_message,
+                            mail_image_url: args.mail_image_url,
                             renewal_grace_seconds: args.renewal_grace_seconds,
                         },
                         owner_email: args.owner_email,
@@ -162,6 +166,7 @@ fn describe(team: &TeamConfig) -> Value {
         "publicKey": team.public_key,
         "signingKeys": signing_keys::of_team(team),
         "mailMessage": team.mail_message,
+        "mailImageUrl": team.mail_image_url,
         "renewalGraceSeconds": team.renewal_grace_seconds,
         "reminderDays": team.reminders.days,
         "reminderMail": team.reminders.mail,

@@ -85,6 +85,16 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", details)
     }
 
+    /// The status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The sentence for the client.
+    pub(super) fn details(&self) -> &str {
+        &self.details
+    }
+
     /// 500. The cause is for the log.
     pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request with an API key could not be served");

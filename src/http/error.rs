@@ -5,7 +5,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use keyledger_events::LedgerError;
 use serde_json::json;
@@ -103,8 +103,10 @@ impl From<DirectoryError> for HttpError {
     }
 }
 
-pub(super) async fn not_found(uri: Uri) -> HttpError {
-    HttpError::not_found(format!("there is nothing at {}", uri.path()))
+/// A page for people, JSON for programs.
+pub(super) async fn not_found(headers: HeaderMap, uri: Uri) -> Response {
+    let error = || HttpError::not_found(format!("there is nothing at {}", uri.path())).into_response();
+    super::dashboard::not_found_page(&headers, uri.path()).unwrap_or_else(error)
 }
 
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> HttpError {

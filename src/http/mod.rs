@@ -8,6 +8,7 @@ mod audit;
 mod body;
 mod checkpoint;
 mod client;
+mod dashboard;
 mod dev;
 mod envelope;
 mod error;
@@ -32,6 +33,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use audit::AuditLimits;
 pub use client::VerifyLimits;
+pub use dashboard::DashboardLimits;
 pub(crate) use dev::{LicenseData, StatisticsCache};
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
@@ -76,6 +78,8 @@ pub struct Front {
     pub metrics: PrometheusHandle,
     /// Places for what auditors ask for that takes long.
     pub audit: AuditLimits,
+    /// How often somebody may try to sign in to the dashboard, and its open pages.
+    pub dashboard: DashboardLimits,
 }
 
 /// All routes.
@@ -88,6 +92,7 @@ pub fn router(front: Front) -> Router {
         .merge(dev::router(&front))
         .merge(audit::router(&front))
         .merge(admin::router(&front))
+        .merge(dashboard::router(&front))
         .route("/checkpoint", get(checkpoint::newest))
         .route("/checkpoint/key", get(checkpoint::key))
         .route("/api/openapi.json", get(openapi::json))

@@ -33,6 +33,8 @@ pub struct LicenseMail {
     pub team_name: String,
     /// A few words of the seller's own.
     pub message: Option<String>,
+    /// The address of the picture at its head.
+    pub image_url: Option<String>,
     /// The keys, in order.
     pub items: Vec<KeyItem>,
     /// When it goes out.
@@ -103,6 +105,7 @@ struct Html<'a> {
 struct Page {
     subject: String,
     team_name: String,
+    image_url: Option<String>,
     message_lines: Vec<String>,
     items: Vec<PageItem>,
 }
@@ -114,6 +117,16 @@ struct PageItem {
 }
 
 impl LicenseMail {
+    /// Its subject and text, as the buyer reads them.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub fn plain(&self) -> Result<(String, String), MessageError> {
+        let page = self.page();
+        let text = PlainText { page: &page }.render()?;
+        Ok((page.subject, text))
+    }
+
     /// The message, sent by `from` or, where `from` has no name, by the team's name at that address.
     ///
     /// # Errors
@@ -137,7 +150,8 @@ impl LicenseMail {
             several => format!("Your {} licence keys from {}", several.len(), shortened(&team_name)),
         };
         let message = self.message.as_deref().unwrap_or_default().trim();
-        Page { subject, team_name, message_lines: message.lines().map(one_line).collect(), items }
+        let (image_url, message_lines) = (self.image_url.clone(), message.lines().map(one_line).collect());
+        Page { subject, team_name, image_url, message_lines, items }
     }
 }
 

@@ -57,6 +57,17 @@ pub enum Outcome {
     NotReached,
 }
 
+impl Outcome {
+    /// In words.
+    pub fn as_words(self) -> &'static str {
+        match self {
+            Self::Passes => "passes",
+            Self::Fails => "fails",
+            Self::NotReached => "not reached",
+        }
+    }
+}
+
 /// A check and how it went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,7 @@
 // The JSON is described in drive.py.
 //
 // Takes the types out with Node where it can (22.13 and later), otherwise with the npm package `typescript`, which it
-// looks for beside this file (`npm ci` in this folder) and in NODE_PATH.
+// looks for beside this file and in NODE_PATH.
 
 import { readFileSync } from "node:fs";
 import * as nodeModule from "node:module";

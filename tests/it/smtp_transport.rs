@@ -14,6 +14,7 @@ fn mail_to(url: &MailUrl, to: &str) -> Result<Message, Error> {
         message_id: format!("{}@keyledger", to.len()),
         team_name: "Łódź Tools".to_owned(),
         message: None,
+        image_url: None,
         items: vec![KeyItem {
             key: "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE".to_owned(),
             products: vec!["Editor".to_owned()],

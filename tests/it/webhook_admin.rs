@@ -177,7 +177,7 @@ async fn settings_are_read_and_changed(backend: Backend) -> TestResult {
     let admin = app.program("admin").await?;
     let settings = call(&app, &admin.key, Method::GET, "/settings", None).await?;
     let expected = json!({
-        "name": "Example Software", "mailMessage": null, "renewalGraceSeconds": 10_800, "ownerEmail": null,
+        "name": "Example Software", "mailMessage": null, "mailImageUrl": null, "renewalGraceSeconds": 10_800, "ownerEmail": null,
         "reminderDays": 7, "reminderMail": true,
     });
     assert_eq!(settings.data()?, &expected);

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod inbox;
 pub mod integration;
 pub mod license;
+pub mod member;
 pub mod metadata;
 pub mod payment;
 pub mod product;
@@ -22,6 +23,7 @@ use delivery::*;
 use inbox::*;
 use integration::*;
 use license::*;
+use member::*;
 use payment::*;
 use product::*;
 use purchase::*;
@@ -119,7 +121,7 @@ events! {
     /// A team was made, with its signing key.
     TeamRegistered = 1,
     /// A team's settings were changed.
-    TeamUpdated = 1,
+    TeamUpdated = 2,
     /// An API key was made.
     ApiKeyCreated = 2,
     /// An API key was revoked.
@@ -270,4 +272,22 @@ events! {
     HookFailed = 1,
     /// A hook will not be tried again.
     HookAbandoned = 1,
+    /// The first owner became a member.
+    MemberRegistered = 1,
+    /// Somebody was invited to the team.
+    MemberInvited = 1,
+    /// Who was invited chose a password.
+    MemberJoined = 1,
+    /// A member may do something else.
+    MemberRoleChanged = 1,
+    /// A member chose another password.
+    MemberPasswordChanged = 1,
+    /// A member signs in with a code too.
+    MemberTotpEnabled = 1,
+    /// A member signs in without a code.
+    MemberTotpDisabled = 1,
+    /// Somebody is no member any more.
+    MemberRemoved = 1,
+    /// A member looked at something that is sealed.
+    DataRevealed = 1,
 }

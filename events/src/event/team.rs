@@ -35,6 +35,9 @@ pub struct TeamUpdated {
     /// The paragraph that goes into every mail; empty removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mail_message: Option<String>,
+    /// The address on the web of the picture at the head of every mail to a buyer; empty removes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail_image_url: Option<String>,
     /// How long past the paid period a subscription licence stays valid, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_grace_seconds: Option<u32>,

@@ -13,6 +13,8 @@ const STEPS: &[(&str, u16, Step)] = &[
     // Keys had no names.
     ("ApiKeyCreated", 1, |old| old),
     ("MailRequested", 1, mail_carried_keys),
+    // Mails had no picture.
+    ("TeamUpdated", 1, |old| old),
 ];
 
 /// The first mails carried licence keys and nothing else.

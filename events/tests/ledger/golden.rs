@@ -8,6 +8,7 @@ mod delivery;
 mod inbox;
 mod leaf;
 mod license;
+mod member;
 mod purchase;
 mod settings;
 mod webhook;
@@ -31,6 +32,7 @@ fn samples() -> TestResult<Vec<Event>> {
         license::samples()?,
         delivery::samples()?,
         webhook::samples()?,
+        member::samples()?,
     ]
     .concat())
 }

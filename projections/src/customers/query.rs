@@ -6,7 +6,7 @@ use super::{Customer, CustomersFold};
 use crate::db::Value;
 use crate::error::QueryError;
 use crate::fold::Fold as _;
-use crate::page::{Conditions, NumberedPage, numbered, total};
+use crate::page::{Conditions, NumberedPage, Page, list, numbered, total};
 use crate::team_views::{TeamViews, state};
 
 impl TeamViews<'_> {
@@ -29,6 +29,15 @@ impl TeamViews<'_> {
     ) -> Result<Vec<Customer>, QueryError> {
         let conditions = self.listed_customers().equal_if("email_lookup", email_lookup.map(Value::text));
         numbered(self.views, CustomersFold::NAME, conditions, page, state::<CustomersFold>).await
+    }
+
+    /// Customers, newest first.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn listed_customers_page(&self, page: Page) -> Result<Vec<Customer>, QueryError> {
+        let conditions = self.listed_customers();
+        list(self.views, CustomersFold::NAME, "created_position", conditions, page, state::<CustomersFold>).await
     }
 
     /// How many customers there are.

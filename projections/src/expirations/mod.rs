@@ -1,5 +1,7 @@
 //! Expirations: for which licence a LicenseExpired is owed, and from when; and which ends its buyer is to be reminded
-//! of. Durable timers, as rows.
+//! of. Durable timers, as rows. And because they know when licences end: which licences stand how at a moment.
+
+mod standing;
 
 use keyledger_events::id::StreamKind;
 use keyledger_events::{Event, RecordedEvent, TeamId, Timestamp};
@@ -12,12 +14,15 @@ use crate::licenses::License;
 use crate::table::{Column, Index, Table};
 use crate::team_views::{TeamViews, state};
 
+use standing::Class;
+pub use standing::{LicenseCounts, Standing};
+
 /// The view `expirations`.
 pub struct ExpirationsFold;
 
 impl Fold for ExpirationsFold {
     const NAME: &'static str = "expirations";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -27,12 +32,23 @@ impl Fold for ExpirationsFold {
             // microseconds; NULL when none is owed.
             Column::int("remind_end").or_null(),
             Column::int("remind_term").or_null(),
+            // How it stands as far as no clock is needed to know, when it ends, and where it is in lists.
+            Column::int("class"),
+            Column::int("ends_at").or_null(),
+            Column::int("created_position"),
             Column::text("doc"),
         ],
         key_columns: 2,
         indexes: &[
             Index { name: "due", columns: "due_at", only: Some("due_at IS NOT NULL") },
             Index { name: "remind", columns: "team, remind_end", only: Some("remind_end IS NOT NULL") },
+            Index { name: "class", columns: "team, class, created_position", only: None },
+            // "What runs out next?" and "what ran out last?", with the place in lists to tell equal ends apart.
+            Index {
+                name: "ends",
+                columns: "team, class, ends_at, created_position",
+                only: Some("ends_at IS NOT NULL"),
+            },
         ],
     };
     const STREAMS: &'static [StreamKind] = &[StreamKind::License];
@@ -59,6 +75,9 @@ impl Fold for ExpirationsFold {
             Value::time_or_null(license.expiration_owed()),
             Value::time_or_null(end),
             Value::Int(term),
+            Class::of(license).number().into(),
+            Value::time_or_null(license.expires_at()),
+            license.created_position.into(),
             to_json(state)?,
         ])
     }

@@ -35,6 +35,8 @@ pub struct TeamConfig {
     pub earlier_keys: Vec<EarlierKey>,
     /// The paragraph that goes into every mail.
     pub mail_message: Option<String>,
+    /// The address of the picture at the head of every mail to a buyer.
+    pub mail_image_url: Option<String>,
     /// How long past the paid period a subscription licence stays valid, in seconds.
     pub renewal_grace_seconds: u32,
     /// When it was made.

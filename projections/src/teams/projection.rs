@@ -20,7 +20,7 @@ pub struct TeamsFold;
 
 impl Fold for TeamsFold {
     const NAME: &'static str = "teams";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -80,6 +80,7 @@ fn registered(recorded: &RecordedEvent, team: &TeamRegistered) -> TeamConfig {
         key_since: recorded.recorded_at,
         earlier_keys: Vec::new(),
         mail_message: None,
+        mail_image_url: None,
         renewal_grace_seconds: RENEWAL_GRACE_SECONDS,
         created_at: recorded.recorded_at,
         created_position: recorded.position,
@@ -155,6 +156,9 @@ fn updated(team: &mut TeamConfig, update: &TeamUpdated) {
     }
     if let Some(message) = &update.mail_message {
         team.mail_message = Some(message.clone()).filter(|message| !message.is_empty());
+    }
+    if let Some(url) = &update.mail_image_url {
+        team.mail_image_url = Some(url.clone()).filter(|url| !url.is_empty());
     }
     if let Some(seconds) = update.renewal_grace_seconds {
         team.renewal_grace_seconds = seconds;

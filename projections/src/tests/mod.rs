@@ -9,6 +9,7 @@ mod home;
 mod people;
 mod rebuilds;
 mod runners;
+mod standings;
 mod test_views;
 mod timeline;
 mod versions;

@@ -34,6 +34,11 @@ impl Day {
         Self(self.0.saturating_add(1))
     }
 
+    /// The day so many days before it.
+    pub fn before(self, days: u32) -> Self {
+        Self(self.0.saturating_sub(i64::from(days)))
+    }
+
     /// Its bytes in the order of days.
     pub(super) fn to_bytes(self) -> [u8; 8] {
         // Moves the days before 1970 below those after it.

@@ -20,7 +20,7 @@ pub(super) fn links(recorded: &RecordedEvent, event: &Event) -> Vec<(Subject, Re
     {
         links.push((Subject::Cause(cause), own));
     }
-    if recorded.stream_version == 1 && matches!(recorded.stream.kind, StreamKind::Product | StreamKind::Integration) {
+    if recorded.stream_version == 1 && is_of_settings(recorded.stream.kind) {
         links.push((Subject::Settings(recorded.team), own));
     }
     let customers: &[Uuid] = match event {
@@ -43,6 +43,11 @@ pub(super) fn links(recorded: &RecordedEvent, event: &Event) -> Vec<(Subject, Re
     };
     links.extend(customers.iter().map(|id| (Subject::Customer(*id), own)));
     links
+}
+
+/// What belongs to a team's settings, and has a stream of its own.
+fn is_of_settings(kind: StreamKind) -> bool {
+    matches!(kind, StreamKind::Product | StreamKind::Integration | StreamKind::Webhook | StreamKind::Member)
 }
 
 /// A provider event's own conclusion is in its own stream, and what becomes of a mail is in the stream that its request

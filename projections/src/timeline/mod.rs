@@ -11,6 +11,6 @@ mod projection;
 mod query;
 mod subject;
 
-pub use day::Day;
+pub use day::{Day, ParseDayError};
 pub use projection::TimelineProjection;
 pub use subject::Subject;

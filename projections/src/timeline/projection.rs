@@ -33,7 +33,7 @@ impl Projection for TimelineProjection {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn table(&self) -> &'static Table {

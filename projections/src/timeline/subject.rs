@@ -45,7 +45,7 @@ pub(super) enum Related {
 }
 
 /// The letter of each kind of stream in stored rows; it never changes.
-const STREAM_LETTERS: [(StreamKind, u8); 9] = [
+const STREAM_LETTERS: [(StreamKind, u8); 11] = [
     (StreamKind::Team, b't'),
     (StreamKind::Product, b'p'),
     (StreamKind::Integration, b'n'),
@@ -55,6 +55,8 @@ const STREAM_LETTERS: [(StreamKind, u8); 9] = [
     (StreamKind::Payment, b'm'),
     (StreamKind::License, b'l'),
     (StreamKind::Delivery, b'd'),
+    (StreamKind::Webhook, b'w'),
+    (StreamKind::Member, b'u'),
 ];
 
 /// The letter of an event's position in stored rows.

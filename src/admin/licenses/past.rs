@@ -83,6 +83,17 @@ pub async fn show_as_of(
     }
 }
 
+/// The place in the ledger of an event of a licence's history, counted from 1.
+///
+/// # Errors
+/// When the history is shorter.
+pub async fn position_of(app: &App, team: TeamId, id: Uuid, version: i64) -> Result<Position, AdminError> {
+    let history = history(app, team, id).await?;
+    let event = history.iter().find(|event| event.stream_version == version);
+    let short = || AdminError::Invalid(format!("the licence's history has {} events, not {version}", history.len()));
+    Ok(event.ok_or_else(short)?.position)
+}
+
 /// The events of a licence's own stream.
 pub(super) async fn history(app: &App, team: TeamId, id: Uuid) -> Result<Vec<RecordedEvent>, AdminError> {
     Ok(app.ledger.read_streams(team, &[StreamId::new(StreamKind::License, id)]).await?)

@@ -53,12 +53,17 @@ enum Outcome {
 /// The view at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Current {
-    name: &'static str,
-    position: Position,
-    head: Position,
-    events_per_second: f64,
-    seconds_left: Option<f64>,
+pub struct Current {
+    /// Its name.
+    pub name: &'static str,
+    /// How far it is.
+    pub position: Position,
+    /// The end of the ledger.
+    pub head: Position,
+    /// Its rate.
+    pub events_per_second: f64,
+    /// Seconds until it is there, once that can be told.
+    pub seconds_left: Option<f64>,
 }
 
 /// A task as programs see it.
@@ -76,8 +81,41 @@ pub struct TaskJson {
     pub views: Vec<&'static str>,
     current: Option<Current>,
     results: Vec<Outcome>,
-    begun_at: Timestamp,
+    /// When it began.
+    pub begun_at: Timestamp,
     ended_at: Option<Timestamp>,
+}
+
+impl TaskJson {
+    /// How far it is, in words.
+    pub fn state_word(&self) -> &'static str {
+        match self.state {
+            State::Running => "under way",
+            State::Done => "done",
+            State::Failed => "failed",
+            State::Stopped => "stopped with the server",
+        }
+    }
+
+    /// The view at hand.
+    pub fn progress(&self) -> Option<Current> {
+        self.current
+    }
+
+    /// What came of each view, in words.
+    pub fn results_in_words(&self) -> Vec<String> {
+        let words = |outcome: &Outcome| match outcome {
+            Outcome::Rebuilt(rebuilt) => format!("{}: version {} serves", rebuilt.name, rebuilt.version),
+            Outcome::Verified(verified) if verified.matches => {
+                format!("{}: {} rows are what the ledger says", verified.name, verified.rows)
+            }
+            Outcome::Verified(verified) => {
+                format!("{}: its rows are not what the ledger says; rebuild it", verified.name)
+            }
+            Outcome::Failed { name, error } => format!("{name}: {error}"),
+        };
+        self.results.iter().map(words).collect()
+    }
 }
 
 /// The tasks of a server. Clones share them.

@@ -21,7 +21,7 @@ use keyledger_events::SystemClock;
 use super::global::{Global, Reads};
 use super::output::Output;
 use crate::activity::RETENTION_DAYS;
-use crate::admin::teams;
+use crate::admin::{members, teams};
 use crate::config::DatabaseUrl;
 use crate::hooks::AllowPrivate;
 use crate::serve::{Server, interrupted};
@@ -58,6 +58,12 @@ async fn play(server: &Server, global: &Global, options: &ServeOptions, output: 
     output.line(&format!("listening on {base}"))?;
     output.flush()?;
     story::tell(&story::Stage { app: &server.app, base: &base, options, global }, output).await?;
+    if let Some(path) = members::first_start_path(&server.app).await? {
+        output.line(&format!("\nSee it in a browser: {base}{path}"))?;
+    } else {
+        output.line(&format!("\nSee it in a browser: {base}/"))?;
+    }
+    output.flush()?;
     // Until Ctrl-C, which the caller waits for as well.
     std::future::pending().await
 }

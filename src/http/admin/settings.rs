@@ -24,6 +24,10 @@ pub(super) struct SettingsBody {
     #[serde(default)]
     #[schema(max_length = 4000)]
     mail_message: Option<String>,
+    /// The address of a picture at the head of every mail to a buyer; empty removes it.
+    #[serde(default)]
+    #[schema(max_length = 500)]
+    mail_image_url: Option<String>,
     #[serde(default)]
     #[schema(maximum = 2678400)]
     renewal_grace_seconds: Option<u32>,
@@ -75,6 +79,7 @@ pub(in crate::http) async fn update(
         team: TeamUpdated {
             name: asked.name,
             mail_message: asked.mail_message,
+            mail_image_url: asked.mail_image_url,
             renewal_grace_seconds: asked.renewal_grace_seconds,
         },
         owner_email: asked.owner_email,

@@ -6,6 +6,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
+use keyledger_events::TeamId;
 use keyledger_proof::bundle::Filter;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -46,9 +47,9 @@ pub(in crate::http) async fn export(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = AuditQuery::read(&uri, &["format", "from", "until", "type", "after"])?;
-    let (format, kind, ending) = match query.text("format") {
-        None | Some("jsonl") => (Format::Jsonl, "application/x-ndjson", "jsonl"),
-        Some("csv") => (Format::Csv, "text/csv; charset=utf-8", "csv"),
+    let format = match query.text("format") {
+        None | Some("jsonl") => Format::Jsonl,
+        Some("csv") => Format::Csv,
         Some(_) => return Err(ApiError::bad_request("format: must be jsonl or csv")),
     };
     let filter = Filter {
@@ -57,6 +58,23 @@ pub(in crate::http) async fn export(
         until: query.time("until")?,
         types: query.words("type"),
         after: query.number("after")?,
+    };
+    file(&front, access.team_id, format, filter).await
+}
+
+/// A team's history up to the newest checkpoint, as a file.
+///
+/// # Errors
+/// When too many exports are under way, nothing is signed yet, or a type is unknown.
+pub(in crate::http) async fn file(
+    front: &Front,
+    team: TeamId,
+    format: Format,
+    filter: Filter,
+) -> Result<Response, ApiError> {
+    let (kind, ending) = match format {
+        Format::Jsonl => ("application/x-ndjson", "jsonl"),
+        Format::Csv => ("text/csv; charset=utf-8", "csv"),
     };
     let place = EXPORTS.try_acquire().map_err(|_| {
         let details = format!("{EXPORTS_MAX} exports are under way; try again when they are done");
@@ -70,7 +88,7 @@ pub(in crate::http) async fn export(
         ExportError::Proofs(error) => refused(error),
         error => ApiError::internal(&error),
     })?;
-    let name = format!("attachment; filename=\"{}.{ending}\"", access.team_id);
+    let name = format!("attachment; filename=\"{}.{ending}\"", team);
     let headers =
         [(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, &name), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, pieces(export, place)).into_response())

@@ -22,6 +22,8 @@ pub struct NoticeMail {
     pub paragraphs: Vec<String>,
     /// A few words of the seller's own.
     pub message: Option<String>,
+    /// The address of the picture at its head.
+    pub image_url: Option<String>,
     /// When it goes out.
     pub sent_at: Timestamp,
 }
@@ -47,6 +49,8 @@ struct Html<'a> {
 /// What both templates show.
 struct Page {
     subject: String,
+    team_name: String,
+    image_url: Option<String>,
     paragraphs: Vec<String>,
     message_lines: Vec<String>,
 }
@@ -57,15 +61,31 @@ impl NoticeMail {
     /// # Errors
     /// When it can never be sent as it is.
     pub fn render(&self, from: &Mailbox) -> Result<Message, MessageError> {
-        let message = self.message.as_deref().unwrap_or_default().trim();
-        let page = Page {
-            subject: one_line(&self.subject),
-            paragraphs: self.paragraphs.iter().map(|paragraph| one_line(paragraph)).collect(),
-            message_lines: message.lines().map(one_line).collect(),
-        };
+        let page = self.page();
         let (text, html) = (PlainText { page: &page }.render()?, Html { page: &page }.render()?);
         let Self { to, message_id, team_name, sent_at, .. } = self;
         Envelope { to, message_id, team_name, sent_at: *sent_at }.message(from, page.subject, text, html)
+    }
+
+    /// Its subject and text, as whoever gets it reads them.
+    ///
+    /// # Errors
+    /// When the template fails.
+    pub fn plain(&self) -> Result<(String, String), MessageError> {
+        let page = self.page();
+        let text = PlainText { page: &page }.render()?;
+        Ok((page.subject, text))
+    }
+
+    fn page(&self) -> Page {
+        let message = self.message.as_deref().unwrap_or_default().trim();
+        Page {
+            subject: one_line(&self.subject),
+            team_name: one_line(&self.team_name),
+            image_url: self.image_url.clone(),
+            paragraphs: self.paragraphs.iter().map(|paragraph| one_line(paragraph)).collect(),
+            message_lines: message.lines().map(one_line).collect(),
+        }
     }
 }
 
@@ -84,6 +104,7 @@ mod tests {
             subject: "Ends soon\r\nBcc: mallory@example.com".to_owned(),
             paragraphs: vec!["Your licence for <Editor> ends.".to_owned(), "Bye.".to_owned()],
             message: Some("Questions?\nWrite to us.".to_owned()),
+            image_url: None,
             sent_at: "2026-11-22T08:09:10.5Z".parse()?,
         };
         let bytes = mail.render(&"licenses@shop.example".parse()?)?.formatted();

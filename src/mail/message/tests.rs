@@ -17,6 +17,7 @@ fn mail(team_name: &str, items: Vec<KeyItem>) -> Result<LicenseMail, Box<dyn std
         message_id: "1b4e28ba-2fa1-51d2-883f-0016d3cca427@keyledger".to_owned(),
         team_name: team_name.to_owned(),
         message: None,
+        image_url: None,
         items,
         sent_at: "2026-11-22T08:09:10.5Z".parse()?,
     })
@@ -68,6 +69,16 @@ fn one_key_makes_one_readable_mail() -> Outcome {
         Please keep this mail: whoever has the key can use the licence.";
     assert_eq!(text.replace("\r\n", "\n").trim_end(), expected);
     assert!(html.contains(">AAAAA-BBBBB-CCCCC-DDDDD-00001</div>") && html.contains("Have fun!</p>"), "{html}");
+    Ok(())
+}
+
+#[test]
+fn the_seller_s_picture_stands_at_the_head_of_the_html_alone() -> Outcome {
+    let mut mail = mail("Acme", vec![item(1, "Editor Pro")])?;
+    mail.image_url = Some("https://acme.example/head.png?a=1&b=\"2\"".to_owned());
+    let (_, text, html) = read(&rendered(&mail)?)?;
+    assert!(html.contains("<img src=\"https://acme.example/head.png?a=1&#38;b=&#34;2&#34;\" alt=\"Acme\""), "{html}");
+    assert!(!text.contains("head.png"), "{text}");
     Ok(())
 }
 

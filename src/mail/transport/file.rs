@@ -138,6 +138,7 @@ mod tests {
             message_id: "<2c1f3f0e@keyledger>".to_owned(),
             team_name: "Acme".to_owned(),
             message: None,
+            image_url: None,
             items: vec![KeyItem { key: key.to_owned(), products: vec!["Editor".to_owned()], note: String::new() }],
             sent_at: "2026-11-22T08:00:00Z".parse()?,
         };

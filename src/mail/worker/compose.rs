@@ -15,7 +15,7 @@ use super::note::note;
 use super::notices;
 use crate::app::{App, CATCH_UP_MAX};
 use crate::directory::{DirectoryError, Team};
-use crate::mail::{KeyItem, LicenseMail, MessageError, SendError};
+use crate::mail::{KeyItem, LicenseMail, MessageError, NoticeMail, SendError};
 
 /// Why there is no message. None of these holds the address or a key.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,44 @@ pub(super) async fn compose(
     from: &Mailbox,
     now: Timestamp,
 ) -> Result<Message, ComposeError> {
+    let rendered = match letter(app, delivery, now).await? {
+        Letter::Keys(mail) => mail.render(from),
+        Letter::Notice(mail) => mail.render(from),
+    };
+    rendered.map_err(unsendable)
+}
+
+/// A mail as it would go out now, for somebody who looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// Who gets it.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The mail as it would go out now.
+///
+/// # Errors
+/// A reason, when it cannot be put together.
+pub async fn preview(app: &App, delivery: &Delivery, now: Timestamp) -> Result<Preview, String> {
+    let plain = |letter: Letter| match letter {
+        Letter::Keys(mail) => mail.plain().map(|(subject, text)| Preview { to: mail.to, subject, text }),
+        Letter::Notice(mail) => mail.plain().map(|(subject, text)| Preview { to: mail.to, subject, text }),
+    };
+    let letter = letter(app, delivery, now).await.map_err(|error| error.to_string())?;
+    plain(letter).map_err(|error| error.to_string())
+}
+
+/// What a mail says.
+enum Letter {
+    Keys(LicenseMail),
+    Notice(NoticeMail),
+}
+
+async fn letter(app: &App, delivery: &Delivery, now: Timestamp) -> Result<Letter, ComposeError> {
     let to = open_address(app, delivery).await?;
     let needed = [view::TEAMS, view::PRODUCTS, view::LICENSES];
     app.runner.catch_up(delivery.requested_position, &needed, CATCH_UP_MAX).await?;
@@ -69,14 +107,10 @@ pub(super) async fn compose(
     match &delivery.content {
         MailContent::LicenseKeys => {}
         MailContent::ExpiryReminder { expires_at } => {
-            return notices::reminder(app, delivery, &team, to, *expires_at, now)
-                .await?
-                .render(from)
-                .map_err(unsendable);
+            return notices::reminder(app, delivery, &team, to, *expires_at, now).await.map(Letter::Notice);
         }
         MailContent::WebhookDisabled { webhook_id, reason } => {
-            let mail = notices::webhook_disabled(delivery, &team, to, *webhook_id, reason, now);
-            return mail.render(from).map_err(unsendable);
+            return Ok(Letter::Notice(notices::webhook_disabled(delivery, &team, to, *webhook_id, reason, now)));
         }
     }
     let mut items = Vec::new();
@@ -86,15 +120,15 @@ pub(super) async fn compose(
     if items.is_empty() {
         return Err(ComposeError::never("every licence of the mail was revoked before it could be sent"));
     }
-    let mail = LicenseMail {
+    Ok(Letter::Keys(LicenseMail {
         to,
         message_id: delivery.message_id.clone(),
         team_name: team.config.name.clone(),
         message: team.config.mail_message.clone(),
+        image_url: team.config.mail_image_url.clone(),
         items,
         sent_at: now,
-    };
-    mail.render(from).map_err(unsendable)
+    }))
 }
 
 fn unsendable(error: MessageError) -> ComposeError {

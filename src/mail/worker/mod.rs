@@ -13,6 +13,8 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
+pub use compose::{Preview, preview};
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -50,6 +50,7 @@ pub(super) async fn reminder(
             "After that the key opens nothing any more, unless the licence is renewed or bought anew.".to_owned(),
         ],
         message: team.config.mail_message.clone(),
+        image_url: team.config.mail_image_url.clone(),
         sent_at: now,
     })
 }
@@ -75,6 +76,7 @@ pub(super) fn webhook_disabled(
             format!("What it missed can be sent then: keyledger webhook redeliver --webhook {webhook_id} --since TIME"),
         ],
         message: None,
+        image_url: None,
         sent_at: now,
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod app;
 pub(crate) mod audit;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod compose;
 pub(crate) mod database;
@@ -18,6 +19,7 @@ pub(crate) mod sign;
 pub(crate) mod smtp;
 pub(crate) mod story;
 pub(crate) mod stripe_api;
+pub(crate) mod visitor;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

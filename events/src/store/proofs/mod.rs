@@ -81,7 +81,12 @@ pub struct RawHead {
 #[async_trait]
 pub trait ProofStore: Send + Sync + 'static {
     /// The checkpoint over the most events.
-    async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, LedgerError>;
+    async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, LedgerError> {
+        Ok(self.newest_checkpoints(1).await?.pop())
+    }
+
+    /// The checkpoints over the most events, the largest first, at most `limit`.
+    async fn newest_checkpoints(&self, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError>;
 
     /// Checkpoints over more than `after` events, the smallest first, at most `limit`.
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError>;

@@ -9,14 +9,14 @@ macro_rules! proof_store {
     ) => {
         #[async_trait::async_trait]
         impl $crate::store::proofs::ProofStore for $ledger {
-            async fn newest_checkpoint(&self) -> Result<Option<StoredCheckpoint>, LedgerError> {
+            async fn newest_checkpoints(&self, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError> {
                 let newest = concat!(
                     "SELECT size, root, signed_at, note FROM ",
                     $tables,
-                    "checkpoint ORDER BY size DESC LIMIT 1"
+                    "checkpoint ORDER BY size DESC LIMIT $1"
                 );
-                let row = sqlx::query(newest).fetch_optional($readers(self)).await?;
-                row.as_ref().map(checkpoint).transpose()
+                let newest = sqlx::query(newest).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
+                newest.fetch_all($readers(self)).await?.iter().map(checkpoint).collect()
             }
 
             async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError> {

@@ -84,6 +84,7 @@ fn sellers() -> TestResult<Vec<Event>> {
         TeamUpdated {
             name: Some("Blockworks".to_owned()),
             mail_message: Some("Questions? Write to support@example.com.".to_owned()),
+            mail_image_url: Some("https://example.com/head.png".to_owned()),
             renewal_grace_seconds: Some(10_800),
         }
         .into(),

@@ -40,6 +40,7 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
             let end = if e.won { "the seller kept the money" } else { "the buyer got the money back" };
             format!("the dispute {} is over: {end}", e.dispute)
         }
+        Event::LicenseExpiringSoon(e) => format!("the licence will run out soon, on {}", time(e.expires_at)),
         Event::LicenseExpired(e) => format!("the licence ran out, due {}", time(e.due_at)),
         Event::LicenseSuspended(e) => format!("the licence was suspended{}", because(e.reason.as_deref())),
         Event::LicenseReinstated(e) => format!("the licence was reinstated{}", because(e.reason.as_deref())),

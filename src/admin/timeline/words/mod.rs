@@ -1,9 +1,11 @@
 //! Events in words: a sentence for people, in which nothing stands that is sealed.
 
 mod license;
+mod member;
 mod provider;
 mod purchase;
 mod settings;
+mod webhook;
 
 use keyledger_events::{Event, RecordedEvent, Timestamp};
 
@@ -20,6 +22,8 @@ fn sentence(event: &Event) -> Option<String> {
         .or_else(|| provider::sentence(event))
         .or_else(|| purchase::sentence(event))
         .or_else(|| settings::sentence(event))
+        .or_else(|| member::sentence(event))
+        .or_else(|| webhook::sentence(event))
 }
 
 /// Who did it, in words.
@@ -29,11 +33,14 @@ pub(super) fn who(actor: &str) -> String {
         "polymart" => "Polymart".to_owned(),
         "scheduler" => "the scheduler, as time passed".to_owned(),
         "mailer" => "the mailer".to_owned(),
+        "hooks" => "the sender of webhooks".to_owned(),
         "cli" => "an admin at the command line".to_owned(),
         "client" => "a program that verified the key".to_owned(),
-        _ => match actor.strip_prefix("api:") {
-            Some(key) => format!("the API key {key}"),
-            None => actor.to_owned(),
+        "first-start" => "the first start".to_owned(),
+        _ => match actor.split_once(':') {
+            Some(("api", key)) => format!("the API key {key}"),
+            Some(("member", member)) => format!("the member {member}"),
+            _ => actor.to_owned(),
         },
     }
 }
@@ -81,7 +88,7 @@ mod tests {
                 continue;
             };
             let event = Event::decode(name, version.parse()?, &std::fs::read(&path)?)?;
-            let sentence = sentence(&event).unwrap_or_else(|| spaced(name));
+            let sentence = sentence(&event).ok_or_else(|| format!("{name} has no words"))?;
             assert!(sentence.len() > 8 && !sentence.contains('\n'), "{name}: {sentence}");
             assert!(!sentence.contains("sealed") && !sentence.contains("JCQk"), "{name}: {sentence}");
             told += 1;

@@ -1,6 +1,7 @@
 //! What becomes of provider events and of mails.
 
 use keyledger_events::Event;
+use keyledger_events::event::delivery::MailContent;
 
 use super::{counted, time};
 
@@ -21,9 +22,17 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
             format!("the delivery could not be interpreted, tried again {}: {}", time(e.retry_at), e.reason)
         }
         Event::ProviderEventReopened(e) => format!("the delivery is interpreted afresh: {}", e.reason),
-        Event::MailRequested(e) => {
-            format!("a mail with the keys of {} was asked for", counted(e.license_ids.len(), "licence"))
-        }
+        Event::MailRequested(e) => match &e.content {
+            MailContent::LicenseKeys => {
+                format!("a mail with the keys of {} was asked for", counted(e.license_ids.len(), "licence"))
+            }
+            MailContent::ExpiryReminder { expires_at } => {
+                format!("a mail was asked for that reminds of the end on {}", time(*expires_at))
+            }
+            MailContent::WebhookDisabled { webhook_id, .. } => {
+                format!("a mail to the owner was asked for, about the webhook {webhook_id} that was switched off")
+            }
+        },
         Event::MailAttemptStarted(e) => format!("attempt {} to send the mail began", e.attempt),
         Event::MailSent(e) => format!("the mail server accepted the mail, at attempt {}", e.attempts),
         Event::MailFailed(e) => {

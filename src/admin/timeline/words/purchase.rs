@@ -51,6 +51,9 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
         Event::RemovalRecorded(e) => {
             format!("the marketplace took the purchase back {} ({})", time(e.removed_at), e.reason)
         }
+        Event::PurchaseAdopted(e) => {
+            format!("the purchase {} of {} was taken over from another system", e.reference, e.provider)
+        }
         Event::PaymentLinked(e) => format!("{} was found to belong to {}", e.reference, e.to_reference),
         _ => return None,
     })

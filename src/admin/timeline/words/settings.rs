@@ -2,7 +2,9 @@
 
 use keyledger_events::Event;
 use keyledger_events::event::integration::SecretKind;
-use keyledger_events::event::team::{ApiKeyScope, BlacklistKind, TeamUpdated, VerificationSettingsUpdated};
+use keyledger_events::event::team::{
+    ApiKeyScope, BlacklistKind, RemindersUpdated, TeamUpdated, VerificationSettingsUpdated,
+};
 
 use super::time;
 
@@ -39,6 +41,15 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
         Event::CustomerRegistered(e) => format!("the customer became known through {}", e.provider),
         Event::CustomerUpdated(_) => "the seller told who the customer is".to_owned(),
         Event::CustomerRemoved(_) => "the customer was taken off the list".to_owned(),
+        Event::CustomerForgotten(e) => {
+            format!("the customer was forgotten: {} keys of their data were destroyed", e.key_ids.len())
+        }
+        Event::SigningKeyRotated(_) => "the team got another key pair to sign challenges with".to_owned(),
+        Event::TeamContactUpdated(e) => match e.email {
+            Some(_) => "where the owner is told of things was changed".to_owned(),
+            None => "the owner is told of nothing any more".to_owned(),
+        },
+        Event::RemindersUpdated(e) => format!("reminders were changed: {}", reminders(e)),
         _ => return None,
     })
 }
@@ -47,7 +58,15 @@ fn team(e: &TeamUpdated) -> String {
     let mut parts = Vec::new();
     parts.extend(e.name.as_ref().map(|name| format!("the name is \u{201c}{name}\u{201d}")));
     parts.extend(e.mail_message.as_ref().map(|_| "the paragraph in mails".to_owned()));
+    parts.extend(e.mail_image_url.as_ref().map(|_| "the picture in mails".to_owned()));
     parts.extend(e.renewal_grace_seconds.map(|seconds| format!("the renewal grace is {seconds} s")));
+    joined(parts)
+}
+
+fn reminders(e: &RemindersUpdated) -> String {
+    let mut parts = Vec::new();
+    parts.extend(e.days.map(|days| format!("{days} days before the end, 0 being never")));
+    parts.extend(e.mail.map(|on| format!("by mail: {on}")));
     joined(parts)
 }
 

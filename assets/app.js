@@ -1,0 +1,55 @@
+// What pages gain where scripts run: moments in the viewer's own zone, and buttons that copy.
+(() => {
+  const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+  const localise = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
+      const at = new Date(time.dateTime);
+      if (!Number.isNaN(at.getTime())) time.textContent = moment.format(at);
+      time.dataset.local = "";
+    }
+  };
+
+  const copy = async (button) => {
+    const source = document.getElementById(button.dataset.copy);
+    if (!source) return;
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
+    const label = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = label; }, 1500);
+  };
+
+  // A page that looks after itself must not take away what somebody is reading or filling in.
+  const busy = (target) => target.contains(document.activeElement) &&
+    document.activeElement.matches("input, select, textarea, summary");
+
+  // Asks whether something has happened, while somebody looks; parts of the page that look after themselves hear of it.
+  const follow = async () => {
+    const { news, seen } = document.body.dataset;
+    if (document.visibilityState === "visible") {
+      const answer = await fetch(`${news}?after=${seen}`, { redirect: "error" });
+      const { position, changed } = await answer.json();
+      document.body.dataset.seen = position;
+      if (changed) htmx.trigger(document.body, "news");
+    }
+    setTimeout(again, 1500);
+  };
+  // A server that is away for a moment is asked again; one that knows us no longer is not.
+  const again = () => follow().catch((error) => { if (!(error instanceof SyntaxError)) setTimeout(again, 5000); });
+  if (document.body.dataset.news && document.querySelector("[data-live]")) setTimeout(again, 1000);
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (button) copy(button);
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.matches?.("[data-live]") && busy(event.target)) event.preventDefault();
+  });
+  document.addEventListener("htmx:load", (event) => localise(event.target));
+  // A slider has an effect when it is let go, without a click more.
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  localise(document);
+})();

@@ -1,0 +1,217 @@
+//! `/teams/{teamId}/integrations`: connections to Stripe and Polymart, what to copy to them, and whether it works.
+
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use keyledger_events::TeamId;
+use keyledger_events::event::inbox::Provider;
+use keyledger_events::event::integration::SecretKind;
+use keyledger_projections::{InboxFilter, Page, view};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::change::{Administrator, Change, Confirmed};
+use super::fields::Fields;
+use super::page::{Answer, page};
+use super::problem::Problem;
+use super::shell::Shell;
+use super::viewer::Viewer;
+use super::when::When;
+use crate::admin::integrations::{self, IntegrationChange, NewSecret, webhook_path};
+use crate::app::App;
+use crate::http::Front;
+
+/// What Stripe is to send.
+const STRIPE_EVENTS: [&str; 17] = [
+    "checkout.session.completed",
+    "invoice.paid",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "invoice.payment_failed",
+    "invoice_payment.paid",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+];
+
+/// The pages.
+pub(super) fn routes() -> Router<Front> {
+    Router::new()
+        .route("/integrations", get(show))
+        .route("/integrations/{provider}", post(update))
+        .route("/integrations/{provider}/active", post(switch))
+        .route("/integrations/secrets/{secretId}/retire", post(retire))
+}
+
+#[derive(Template)]
+#[template(path = "dashboard/integrations.html")]
+struct IntegrationsPage {
+    shell: Shell,
+    origin: String,
+    stripe_events: &'static [&'static str],
+    connections: Vec<Connection>,
+}
+
+/// A provider's connection as pages show it.
+pub(super) struct Connection {
+    /// The provider.
+    pub(super) provider: Provider,
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Whether it is on.
+    pub(super) active: bool,
+    /// Whether anything was ever set.
+    pub(super) set: bool,
+    /// The first verified delivery.
+    pub(super) first: Option<When>,
+    /// The path that the provider posts to.
+    pub(super) path: String,
+    api_base: String,
+    secrets: Vec<ShownSecret>,
+    retired: usize,
+}
+
+struct ShownSecret {
+    id: Uuid,
+    kind: &'static str,
+    mode: &'static str,
+    hint: String,
+    since: When,
+}
+
+/// The connections of a team.
+///
+/// # Errors
+/// When the views do not answer.
+pub(super) async fn connections(app: &App, viewer: &Viewer) -> Result<Vec<Connection>, Problem> {
+    app.catch_up(&[view::INBOX]).await?;
+    let mut all = Vec::new();
+    for (provider, name) in [(Provider::Stripe, "Stripe"), (Provider::Polymart, "Polymart")] {
+        let known = viewer.team.integration(provider);
+        let secrets = known.map(|known| known.secrets.as_slice()).unwrap_or_default();
+        let shown = secrets.iter().filter(|secret| !secret.retired).map(|secret| ShownSecret {
+            id: secret.secret_id,
+            kind: kind(secret.kind),
+            mode: mode(secret.livemode),
+            hint: secret.hint.clone(),
+            since: When(secret.added_at),
+        });
+        all.push(Connection {
+            provider,
+            name,
+            active: known.is_some_and(|known| known.enabled),
+            set: known.is_some(),
+            first: delivered(app, viewer.team_id(), provider).await?,
+            path: webhook_path(viewer.team_id(), provider),
+            api_base: known.and_then(|known| known.api_base.clone()).unwrap_or_default(),
+            secrets: shown.collect(),
+            retired: secrets.iter().filter(|secret| secret.retired).count(),
+        });
+    }
+    Ok(all)
+}
+
+/// When the provider's latest verified delivery came.
+async fn delivered(app: &App, team: TeamId, provider: Provider) -> Result<Option<When>, Problem> {
+    let filter = InboxFilter { provider: Some(provider), ..InboxFilter::default() };
+    let latest = app.views.team(team).search_inbox(&filter, Page { before: None, limit: Some(1) }).await?;
+    Ok(latest.first().map(|entry| When(entry.received_at)))
+}
+
+fn kind(kind: SecretKind) -> &'static str {
+    match kind {
+        SecretKind::Webhook => "webhook secret",
+        SecretKind::Signing => "signing secret",
+        SecretKind::ApiKey => "API key",
+    }
+}
+
+fn mode(livemode: Option<bool>) -> &'static str {
+    match livemode {
+        Some(true) => "live",
+        Some(false) => "test",
+        None => "",
+    }
+}
+
+async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
+    let connections = connections(&front.app, &viewer).await?;
+    let shell = viewer.shell("Integrations", "integrations").await?;
+    page(&IntegrationsPage { shell, origin: viewer.origin.clone(), stripe_events: &STRIPE_EVENTS, connections })
+}
+
+fn provider(text: &str) -> Result<Provider, Problem> {
+    let all = [Provider::Stripe, Provider::Polymart];
+    let found = all.into_iter().find(|provider| provider.as_str() == text);
+    found.ok_or_else(|| Problem::not_found(format!("There is no provider “{text}”.")))
+}
+
+/// Secrets, an API key, another address; the first of them switches the connection on.
+async fn update(
+    State(front): State<Front>,
+    Path((_, name)): Path<(String, String)>,
+    change: Change<Confirmed<Administrator>>,
+) -> Answer {
+    let updated = async {
+        let provider = provider(&name)?;
+        let wanted = wanted(&change.fields, change.viewer.team.integration(provider).is_none())?;
+        let team = change.viewer.team_id();
+        let done = integrations::set(&front.app, &change.actor(), team, provider, &wanted).await?;
+        Ok(if done.events.is_empty() { "It was so already." } else { "Saved." }.to_owned())
+    };
+    change.done(updated.await, "integrations", "integrations").await
+}
+
+fn wanted(fields: &Fields, first: bool) -> Result<IntegrationChange, Problem> {
+    let kinds =
+        [("webhook-secret", SecretKind::Webhook), ("secret", SecretKind::Signing), ("api-key", SecretKind::ApiKey)];
+    let mut secrets = Vec::new();
+    for (name, kind) in kinds {
+        if let Some(value) = fields.text(name) {
+            secrets.push(NewSecret { kind, value: SecretString::from(value) });
+        }
+    }
+    let api_base = fields.raw("api-base").map(|base| base.trim().to_owned());
+    if secrets.is_empty() && api_base.as_deref().unwrap_or_default().is_empty() && first {
+        return Err(Problem::unusable("Fill in what the provider gave you."));
+    }
+    let active = (first && !secrets.is_empty()).then_some(true);
+    Ok(IntegrationChange { secrets, api_base, active })
+}
+
+async fn switch(
+    State(front): State<Front>,
+    Path((_, name)): Path<(String, String)>,
+    change: Change<Administrator>,
+) -> Answer {
+    let switched = async {
+        let (provider, active) = (provider(&name)?, change.fields.ticked("active"));
+        let wanted = IntegrationChange { active: Some(active), ..IntegrationChange::default() };
+        integrations::set(&front.app, &change.actor(), change.viewer.team_id(), provider, &wanted).await?;
+        let state = if active { "on" } else { "off: deliveries are recorded, and rejected until it is on again" };
+        Ok(format!("The connection is {state}."))
+    };
+    change.done(switched.await, "integrations", "integrations").await
+}
+
+async fn retire(
+    State(front): State<Front>,
+    Path((_, secret)): Path<(String, String)>,
+    change: Change<Confirmed<Administrator>>,
+) -> Answer {
+    let retired = async {
+        let id = secret.parse().map_err(|_| Problem::not_found(format!("“{secret}” is no secret's id.")))?;
+        integrations::retire(&front.app, &change.actor(), change.viewer.team_id(), id).await?;
+        Ok("The secret is no longer honoured.".to_owned())
+    };
+    change.done(retired.await, "integrations", "integrations").await
+}

@@ -1,0 +1,77 @@
+//! `/invite`: whoever was invited chooses a password and is a member from then on.
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use keyledger_events::TeamId;
+use keyledger_events::event::member::MemberRole;
+use keyledger_projections::Member;
+
+use super::fields::Fields;
+use super::first_start::new_password;
+use super::page::{Answer, page, to};
+use super::problem::Problem;
+use super::session::{Flash, Membership, Session};
+use super::shell::Shell;
+use super::sign_in::own_form;
+use crate::admin::{members, teams};
+use crate::http::Front;
+
+#[derive(Template)]
+#[template(path = "dashboard/invitation.html")]
+struct InvitationPage<'a> {
+    shell: Shell,
+    token: &'a str,
+    email: String,
+    team: String,
+    role: MemberRole,
+}
+
+/// `GET /invite`
+pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri) -> Answer {
+    let query = Fields::of_query(&uri);
+    shown(&front, &session, query.text("token").unwrap_or_default(), None).await
+}
+
+async fn shown(front: &Front, session: &Session, token: &str, flash: Option<Flash>) -> Answer {
+    let (team, member) = invited(front, session, token).await?;
+    page(&InvitationPage {
+        shell: Shell::bare("You are invited", flash),
+        token,
+        email: members::email(&front.app, team, &member).await?.unwrap_or_default(),
+        team: teams::find(&front.app, team).await?.name,
+        role: member.role,
+    })
+}
+
+/// `POST /invite`
+pub(super) async fn join(State(front): State<Front>, session: Session, request: Request) -> Answer {
+    let fields = own_form(request).await?;
+    let token = fields.raw("token").unwrap_or_default();
+    let (team, member) = invited(&front, &session, token).await?;
+    match joined(&front, &fields, token).await {
+        Ok(()) => {
+            session.sign_in(vec![Membership { team, id: member.id }], front.app.clock.now()).await?;
+            to(&format!("/teams/{team}/"))
+        }
+        Err(problem) => {
+            let Some(text) = problem.about_input() else { return Err(problem) };
+            let flash = Flash { failed: true, text: text.to_owned(), fields: Vec::new() };
+            let mut response: Response = shown(&front, &session, token, Some(flash)).await?;
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(response)
+        }
+    }
+}
+
+async fn joined(front: &Front, fields: &Fields, token: &str) -> Result<(), Problem> {
+    members::join(&front.app, token, new_password(fields)?).await?;
+    Ok(())
+}
+
+async fn invited(front: &Front, session: &Session, token: &str) -> Result<(TeamId, Member), Problem> {
+    front.dashboard.attempt(session.address, &format!("invitation from {}", session.address))?;
+    let message = "This invitation is used up, out of date, or was never made. Ask for a new one.";
+    members::invited(&front.app, token).await?.ok_or_else(|| Problem::not_found(message))
+}

@@ -1,0 +1,195 @@
+//! What is done with a licence.
+
+use axum::extract::{Path, State};
+use keyledger_events::event::license::Expiration;
+use keyledger_events::event::member::RevealedKind;
+use keyledger_events::{Timestamp, clock};
+use keyledger_projections::License;
+use uuid::Uuid;
+
+use super::super::change::{Administrator, Anybody, Change, Confirmed, Supporter};
+use super::super::page::Answer;
+use super::super::problem::Problem;
+use super::show::{find, shown};
+use crate::admin::licenses::{self, Update};
+use crate::admin::{mails, members, seats, verifications};
+use crate::http::Front;
+use crate::licensing::commands::Command;
+use crate::licensing::settings::Settings;
+use crate::opened;
+use crate::verification::explain::Question;
+
+type OfLicense = Path<(String, String)>;
+
+const DAY_US: i64 = 86_400 * 1_000_000;
+
+/// `POST …/key`: shows the key, and records that it was looked at.
+pub(super) async fn reveal(
+    State(front): State<Front>,
+    Path((_, id)): OfLicense,
+    change: Change<Confirmed<Supporter>>,
+) -> Answer {
+    let (app, viewer) = (&front.app, &change.viewer);
+    let license = find(app, viewer.team_id(), &id).await?;
+    let key = key_of(&front, &license, &change.viewer).await?;
+    let what = RevealedKind::LicenseKey;
+    members::reveal(app, &change.actor(), viewer.team_id(), viewer.member.id, what, license.id).await?;
+    shown(&front, viewer, &id, Some(key), None).await
+}
+
+async fn key_of(front: &Front, license: &License, viewer: &super::super::viewer::Viewer) -> Result<String, Problem> {
+    let described = licenses::describe(&front.app, viewer.team_id(), license, front.app.clock.now()).await?;
+    described.key.ok_or_else(|| Problem::unusable("The key can no longer be read: what opens it is gone."))
+}
+
+/// `POST …/suspend`
+pub(super) async fn suspend(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Supporter>) -> Answer {
+    let reason = change.fields.text("reason").map(str::to_owned);
+    command(&front, &id, &change, Command::Suspend { reason }, "The licence is suspended.").await
+}
+
+/// `POST …/reinstate`
+pub(super) async fn reinstate(
+    State(front): State<Front>,
+    Path((_, id)): OfLicense,
+    change: Change<Supporter>,
+) -> Answer {
+    let reason = change.fields.text("reason").map(str::to_owned);
+    command(&front, &id, &change, Command::Reinstate { reason }, "The licence is reinstated.").await
+}
+
+/// `POST …/revoke`
+pub(super) async fn revoke(
+    State(front): State<Front>,
+    Path((_, id)): OfLicense,
+    change: Change<Confirmed<Administrator>>,
+) -> Answer {
+    let reason = change.fields.text("reason").map(str::to_owned);
+    command(&front, &id, &change, Command::Revoke { reason }, "The licence is revoked for good.").await
+}
+
+async fn command<S>(front: &Front, id: &str, change: &Change<S>, command: Command, text: &str) -> Answer {
+    let done = async {
+        let team = change.viewer.team_id();
+        let license = find(&front.app, team, id).await?;
+        let done = licenses::change(&front.app, &change.actor(), Some(team), license.id, &command).await?;
+        Ok(if done.changed { text.to_owned() } else { "It was so already.".to_owned() })
+    };
+    finish(change, id, done.await).await
+}
+
+async fn finish<S>(change: &Change<S>, id: &str, done: Result<String, Problem>) -> Answer {
+    let page = format!("licenses/{id}");
+    change.done(done, &page, &page).await
+}
+
+/// `POST …/extend`: by days, to a date, or for ever.
+pub(super) async fn extend(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Supporter>) -> Answer {
+    let done = extended(&front, &id, &change).await;
+    finish(&change, &id, done).await
+}
+
+async fn extended(front: &Front, id: &str, change: &Change<Supporter>) -> Result<String, Problem> {
+    let (app, team) = (&front.app, change.viewer.team_id());
+    let license = find(app, team, id).await?;
+    let expiration = match change.fields.text("how") {
+        Some("never") => Expiration::Never,
+        Some("date") => Expiration::Date(date(change.fields.required("date", "The date")?)?),
+        _ => {
+            let days = change.fields.number("days", "The number of days")?;
+            let days = days.ok_or_else(|| Problem::unusable("How many days? Fill in a whole number."))?;
+            Expiration::Date(later(&license, days, app.clock.now())?)
+        }
+    };
+    let key = key_of(front, &license, &change.viewer).await?;
+    let metadata =
+        opened::notes(app, team, license.amended.metadata.as_ref(), License::METADATA_FIELD).await.map_err(internal)?;
+    let settings = Settings {
+        product_ids: license.product_ids().to_vec(),
+        customer_ids: license.customer_ids().to_vec(),
+        ip_limit: license.ip_limit(),
+        hwid_limit: license.hwid_limit(),
+        expiration,
+        suspended: license.admin_suspended,
+    };
+    let update = Update { license_key: key, settings, metadata };
+    licenses::update(app, &change.actor(), team, license.id, &update).await?;
+    Ok(match expiration {
+        Expiration::Never => "The licence never expires now.".to_owned(),
+        Expiration::Date(end) => format!("The licence expires on {} UTC now.", end.strftime("%Y-%m-%d %H:%M")),
+        Expiration::Duration { .. } => "The licence was extended.".to_owned(),
+    })
+}
+
+fn internal(error: impl std::fmt::Display) -> Problem {
+    Problem::internal(&error)
+}
+
+/// So many days after its end, or from now where that has passed or there is none.
+fn later(license: &License, days: u32, now: Timestamp) -> Result<Timestamp, Problem> {
+    let from = license.expires_at().map_or(now, |end| end.max(now));
+    let end = clock::from_microseconds(from.as_microsecond().saturating_add(i64::from(days).saturating_mul(DAY_US)));
+    end.ok_or_else(|| Problem::unusable(format!("{days} days are more than a calendar holds.")))
+}
+
+/// The end of a day in UTC.
+fn date(text: &str) -> Result<Timestamp, Problem> {
+    let bad = || Problem::unusable(format!("The date must look like 2027-01-31, not “{text}”."));
+    format!("{text}T23:59:59Z").parse().map_err(|_| bad())
+}
+
+/// `POST …/mail`: sends the key again, to the address it was sent to.
+pub(super) async fn mail(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Supporter>) -> Answer {
+    let sent = async {
+        let team = change.viewer.team_id();
+        let license = find(&front.app, team, &id).await?;
+        mails::resend(&front.app, &change.actor(), Some(team), license.id).await?;
+        Ok("The mail with the key goes out again.".to_owned())
+    };
+    finish(&change, &id, sent.await).await
+}
+
+/// `POST …/seats/{seatId}/forget`
+pub(super) async fn forget(
+    State(front): State<Front>,
+    Path((_, id, seat)): Path<(String, String, String)>,
+    change: Change<Supporter>,
+) -> Answer {
+    let forgotten = async {
+        let team = change.viewer.team_id();
+        let license = find(&front.app, team, &id).await?;
+        let seat: Uuid = seat.parse().map_err(|_| Problem::not_found(format!("“{seat}” is no seat's id.")))?;
+        let freed = seats::forget(&front.app, &change.actor(), Some(team), license.id, seat).await?;
+        Ok(if freed { "The seat is free." } else { "It is forgotten; it held no seat." }.to_owned())
+    };
+    finish(&change, &id, forgotten.await).await
+}
+
+/// `POST …/explain`: what a verification would be answered, and why. It changes nothing.
+pub(super) async fn explain(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Anybody>) -> Answer {
+    let (app, team) = (&front.app, change.viewer.team_id());
+    let license = find(app, team, &id).await?;
+    let address = change.fields.text("address");
+    let bad = |text: &str| Problem::unusable(format!("“{text}” is no internet address."));
+    let question = Question {
+        license_key: key_of(&front, &license, &change.viewer).await?,
+        hardware_identifier: change.fields.text("device").map(str::to_owned),
+        product_id: change.fields.id("product", "The product")?,
+        customer_id: None,
+        address: address.map(|text| text.parse().map_err(|_| bad(text))).transpose()?,
+        country: None,
+    };
+    let explanation = verifications::explain(app, team, &question).await?;
+    shown(&front, &change.viewer, &id, None, Some(explanation)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_the_end_of_its_day() {
+        assert_eq!(date("2027-01-31").ok().map(|end| end.to_string()), Some("2027-01-31T23:59:59Z".to_owned()));
+        assert!(date("31.1.2027").is_err() && date("2027-02-31").is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! Pages as answers.
+
+use askama::Template;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+
+use super::problem::Problem;
+
+/// What a handler answers.
+pub(super) type Answer = Result<Response, Problem>;
+
+/// A page.
+pub(super) fn page(template: &impl Template) -> Answer {
+    Ok(Html(template.render().map_err(|error| Problem::internal(&error))?).into_response())
+}
+
+/// Sends the browser on after a change, so that reloading does not repeat it.
+pub(super) fn to(path: &str) -> Answer {
+    Ok(Redirect::to(path).into_response())
+}

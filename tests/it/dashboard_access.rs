@@ -1,0 +1,214 @@
+//! Who gets in, who may do what, and what strangers try.
+
+use std::collections::BTreeSet;
+
+use crate::support::visitor::{Form, PASSWORD, Visitor, check_headers};
+use crate::support::{Backend, Error, TestApp, TestResult, on_both_stores};
+
+on_both_stores!(
+    an_auditor_changes_nothing_on_any_route,
+    a_form_from_elsewhere_or_without_its_token_changes_nothing,
+    a_session_that_somebody_else_planted_is_worth_nothing,
+    signing_in_is_limited_and_says_nothing_about_who_there_is,
+    a_removed_member_is_out_at_once,
+    the_first_start_belongs_to_who_has_the_link,
+);
+
+/// Every page of a team's that links lead to, and the forms on them.
+async fn crawled(visitor: &mut Visitor, team: &str) -> Result<(BTreeSet<String>, BTreeSet<Form>), Error> {
+    let root = format!("/teams/{team}/");
+    let (mut seen, mut left, mut forms) = (BTreeSet::new(), vec![root.clone()], BTreeSet::new());
+    while let Some(path) = left.pop() {
+        let ours = path.starts_with(&root) && !path.contains("/export") && !path.contains("/checkpoints/");
+        if !ours || seen.len() > 200 || !seen.insert(path.clone()) {
+            continue;
+        }
+        let page = visitor.get(&path).await?;
+        assert!([200, 303].contains(&page.status), "{path}: {}", page.status);
+        check_headers(&page)?;
+        left.extend(page.links());
+        forms.extend(page.forms());
+    }
+    Ok((seen, forms))
+}
+
+/// A ledger with something of everything.
+async fn furnished(backend: Backend) -> Result<TestApp, Error> {
+    let app = TestApp::with_polymart(backend).await?;
+    app.sell("hwidLimit=2").await?;
+    app.server.cli(&["apikey", "create", "--team", &app.team, "--scope", "developer", "--json"]).await?;
+    let url = "https://hooks.example.com/keyledger";
+    app.server.cli(&["webhook", "create", "--team", &app.team, "--url", url, "--json"]).await?;
+    app.server.cli(&["blacklist", "add", "--team", &app.team, "--country", "NE", "--json"]).await?;
+    Ok(app)
+}
+
+/// What concerns nobody but oneself, or changes nothing.
+fn is_own(action: &str) -> bool {
+    action == "/sign-out"
+        || action.contains("/account/")
+        || action.ends_with("/audit/verification")
+        || action.ends_with("/explain")
+}
+
+async fn an_auditor_changes_nothing_on_any_route(backend: Backend) -> TestResult {
+    let app = furnished(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let (_, forms) = crawled(&mut owner, &app.team).await?;
+    let mut auditor = Visitor::member(&app.server, &app.team, "auditor").await?;
+    let (pages, own) = crawled(&mut auditor, &app.team).await?;
+    assert!(pages.len() >= 16, "{pages:?}");
+    for form in &own {
+        assert!(is_own(&form.action), "an auditor is shown {form:?}");
+    }
+    let csrf = auditor.get(&format!("/teams/{}/", app.team)).await?.csrf();
+    let before = app.events().await?.len();
+    let actions: BTreeSet<_> = forms.into_iter().filter(|form| !is_own(&form.action)).collect();
+    let kinds: BTreeSet<_> = actions.iter().map(|form| form.action.rsplit('/').next().unwrap_or_default()).collect();
+    assert!(kinds.len() >= 20, "only these forms were found: {kinds:?}");
+    for form in &actions {
+        let mut fields = vec![("csrf", csrf.as_str()), ("confirm-password", PASSWORD)];
+        let others = form.fields.iter().filter(|(name, _)| name != "csrf");
+        fields.extend(others.map(|(name, value)| (name.as_str(), value.as_str())));
+        let answer = auditor.send(&form.action, &fields).await?;
+        assert_eq!(answer.status, 403, "{}", form.action);
+    }
+    assert_eq!(app.events().await?.len(), before);
+    Ok(())
+}
+
+async fn a_form_from_elsewhere_or_without_its_token_changes_nothing(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let path = format!("/teams/{}/products", app.team);
+    let csrf = owner.get(&path).await?.csrf();
+    assert!(csrf.len() >= 40, "{csrf}");
+    let before = app.events().await?.len();
+    let good = [("csrf", csrf.as_str()), ("name", "Trojan")];
+    for site in ["cross-site", "same-site", "none"] {
+        assert_eq!(owner.send_from(&path, &good, Some(site)).await?.status, 403, "{site}");
+    }
+    for bad in [vec![("name", "Trojan")], vec![("csrf", ""), ("name", "Trojan")], vec![("csrf", "x"), ("name", "T")]] {
+        assert_eq!(owner.send(&path, &bad).await?.status, 403, "{bad:?}");
+    }
+    // Somebody else's token is not one's own.
+    let mut support = Visitor::member(&app.server, &app.team, "admin").await?;
+    let theirs = support.get(&path).await?.csrf();
+    let events = app.events().await?.len();
+    assert_eq!(owner.send(&path, &[("csrf", &theirs), ("name", "Trojan")]).await?.status, 403);
+    assert_eq!(app.events().await?.len(), events);
+    assert_eq!(events, before + 2, "the invitation and the joining");
+    assert_eq!(owner.send(&path, &good).await?.status, 303);
+    Ok(())
+}
+
+/// Guards: an attacker knows the id before the victim signs in with it.
+async fn a_session_that_somebody_else_planted_is_worth_nothing(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let root = format!("/teams/{}/", app.team);
+    let sign_in = [("email", "ada@example.test"), ("password", PASSWORD), ("next", root.as_str())];
+
+    let mut victim = Visitor::new(&app.server)?;
+    victim.cookie = Some("__Host-keyledger=AAAAAAAAAAAAAAAAAAAAAA".to_owned());
+    let planted = victim.cookie.clone();
+    assert_eq!(victim.send("/sign-in", &sign_in).await?.to, root);
+    assert!(victim.cookie.is_some() && victim.cookie != planted, "the id is a new one");
+    let mut attacker = Visitor::new(&app.server)?;
+    attacker.cookie = planted;
+    assert!(attacker.get(&root).await?.to.starts_with("/sign-in"));
+
+    // Nor does a real session of the attacker's become the victim's.
+    let mut mallory = Visitor::member(&app.server, &app.team, "auditor").await?;
+    let before = mallory.cookie.clone();
+    assert_eq!(mallory.send("/sign-in", &sign_in).await?.status, 303);
+    assert_ne!(mallory.cookie, before);
+    attacker.cookie = before;
+    assert!(attacker.get(&root).await?.to.starts_with("/sign-in"), "the old session is gone");
+
+    // Signing out ends it on the server, not only in the browser.
+    let kept = owner.cookie.clone();
+    let csrf = owner.get(&root).await?.csrf();
+    assert_eq!(owner.send("/sign-out", &[("csrf", &csrf)]).await?.to, "/sign-in");
+    owner.cookie = kept;
+    assert!(owner.get(&root).await?.to.starts_with("/sign-in"));
+    Ok(())
+}
+
+async fn signing_in_is_limited_and_says_nothing_about_who_there_is(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    Visitor::owner(&app.server, &app.team).await?;
+    let mut stranger = Visitor::new(&app.server)?;
+    let mut said = Vec::new();
+    for email in ["ada@example.test", "nobody@example.test"] {
+        let page = stranger.send("/sign-in", &[("email", email), ("password", "wrong horse battery")]).await?;
+        assert_eq!(page.status, 422);
+        said.push(page.text.replace(email, "EMAIL"));
+    }
+    assert_eq!(said[0], said[1]);
+    let mut last = 0;
+    for _ in 0..12 {
+        let wrong = [("email", "ada@example.test"), ("password", "wrong horse battery")];
+        last = stranger.send("/sign-in", &wrong).await?.status;
+    }
+    assert_eq!(last, 429);
+    let right = [("email", "ada@example.test"), ("password", PASSWORD)];
+    assert_eq!(stranger.send("/sign-in", &right).await?.status, 429, "whoever asks");
+    let elsewhere = Visitor::new(&app.server)?.get("/sign-in?next=//evil.example").await?;
+    assert!(elsewhere.text.contains("name=\"next\" value=\"/\""), "{}", elsewhere.text);
+    Ok(())
+}
+
+async fn a_removed_member_is_out_at_once(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let mut admin = Visitor::member(&app.server, &app.team, "admin").await?;
+    let page = format!("/teams/{}/members", app.team);
+    assert_eq!(admin.get(&page).await?.status, 200);
+    let members = app.server.cli(&["member", "list", "--team", &app.team, "--json"]).await?;
+    let of = |role: &str| {
+        let all = members.as_array().into_iter().flatten();
+        let found = all.into_iter().find(|member| member["role"] == role);
+        found.and_then(|member| member["id"].as_str()).unwrap_or_default().to_owned()
+    };
+    let (ada, admin_id) = (of("owner"), of("admin"));
+    // An admin does not look after members, and the last owner stays.
+    assert_eq!(admin.submit(&page, &format!("{page}/{ada}/remove"), &[]).await?.status, 403);
+    assert_eq!(owner.submit(&page, &format!("{page}/{ada}/remove"), &[]).await?.status, 409);
+    let demoted = owner.submit(&page, &format!("{page}/{admin_id}/role"), &[("role", "auditor")]).await?;
+    assert_eq!(demoted.status, 303);
+    let products = format!("/teams/{}/products", app.team);
+    assert_eq!(admin.submit(&products, &products, &[("name", "Trojan")]).await?.status, 403);
+    assert_eq!(owner.submit(&page, &format!("{page}/{admin_id}/remove"), &[]).await?.status, 303);
+    assert!(admin.get(&page).await?.to.starts_with("/sign-in"));
+    let gone = [("email", "admin@example.test"), ("password", PASSWORD)];
+    assert_eq!(Visitor::new(&app.server)?.send("/sign-in", &gone).await?.status, 422);
+    Ok(())
+}
+
+async fn the_first_start_belongs_to_who_has_the_link(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut stranger = Visitor::new(&app.server)?;
+    assert_eq!(stranger.get("/").await?.to, "/welcome");
+    assert_eq!(stranger.get("/welcome").await?.forms(), []);
+    let form = [
+        ("token", "guessed"),
+        ("team", app.team.as_str()),
+        ("email", "eve@example.test"),
+        ("new-password", PASSWORD),
+        ("password-again", PASSWORD),
+    ];
+    assert_eq!(stranger.send("/welcome", &form).await?.status, 403);
+    assert!(app.server.log().contains("/welcome?token="), "the log has the link");
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let token = app.server.log();
+    let token = token.split("/welcome?token=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let token = token.ok_or("no link in the log")?.to_owned();
+    let again = [("token", token.as_str()), form[1], form[2], form[3], form[4]];
+    assert_eq!(stranger.send("/welcome", &again).await?.status, 409, "there is an owner already");
+    assert_eq!(owner.get("/").await?.to, format!("/teams/{}/", app.team));
+    let other = app.server.cli(&["team", "create", "Somebody Else", "--json"]).await?;
+    let other = other["id"].as_str().ok_or("no id")?;
+    assert_eq!(owner.get(&format!("/teams/{other}/licenses")).await?.status, 404, "not a member there");
+    Ok(())
+}
