@@ -73,6 +73,11 @@ impl Ledger {
         Ok(start.elapsed())
     }
 
+    /// What a command over it prints.
+    pub(crate) fn cli(&self, context: &Context, args: &[&str]) -> anyhow::Result<String> {
+        cli(context, &self.folder, args)
+    }
+
     /// Posts to a server of this ledger.
     pub(crate) fn load(&self, context: &Context, server: &Running, load: &Load<'_>) -> anyhow::Result<Measure> {
         let team = ["--team", &self.team, "--product", &self.product];

@@ -16,6 +16,8 @@ const START_MAX: Duration = Duration::from_secs(300);
 const COMMAND_MAX: Duration = Duration::from_secs(300);
 /// How long a server may take until it says that it is ready.
 const READY_MAX: Duration = Duration::from_secs(300);
+/// How long one answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Bytes of a log that an error shows.
 const LOG_TAIL_BYTES: usize = 1_500;
 
@@ -25,6 +27,13 @@ pub(crate) struct Running {
     log: PathBuf,
     /// `http://127.0.0.1:PORT`
     pub(crate) url: String,
+}
+
+/// What a request was answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Running {
@@ -52,16 +61,23 @@ impl Running {
 
     /// Posts one request; the body of its answer.
     pub(crate) fn post(&self, path: &str, body: &str) -> anyhow::Result<String> {
+        let headers = [("content-type", "application/json")];
+        Ok(self.request(&format!("POST {path} HTTP/1.1"), &headers, body)?.body)
+    }
+
+    /// Sends one request, over a connection of its own.
+    pub(crate) fn request(&self, line: &str, headers: &[(&str, &str)], body: &str) -> anyhow::Result<Answer> {
         let host = self.url.strip_prefix("http://").context("not an http URL")?;
         let mut stream = TcpStream::connect(host)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let head =
-            format!("POST {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json");
-        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+        stream.set_read_timeout(Some(ANSWER_MAX))?;
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{line}\r\nhost: {host}\r\nconnection: close\r\n{headers}content-length: {}", body.len());
+        write!(stream, "{head}\r\n\r\n{body}")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").with_context(|| format!("not an answer: {answer}"))?;
-        Ok(body.to_owned())
+        let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("not an answer: {answer}"))?;
+        let status = head.split_whitespace().nth(1).context("no status line")?.parse()?;
+        Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
     }
 
     /// A line of `/proc/PID/status` in KiB: `VmRSS`, or `VmHWM` for the most it ever was.

@@ -6,6 +6,7 @@ mod flat;
 mod group_commit;
 mod history;
 mod memory;
+mod pages;
 mod references;
 mod verify;
 mod verify_challenge;
@@ -32,4 +33,5 @@ pub(crate) const ALL: &[Item] = &[
     Item { name: "verify-challenge", about: "signed answers and RSA alone", measure: verify_challenge::measure },
     Item { name: "verify-flat", about: "100,000 licences in use and 1,000", measure: verify_flat::measure },
     Item { name: "verify-memory", about: "serve with a million licences", measure: verify_memory::measure },
+    Item { name: "pages", about: "the dashboard with a million licences and a thousand", measure: pages::measure },
 ];
