@@ -214,7 +214,12 @@ async fn tail(
             () = tokio::time::sleep(POLL) => {}
             interrupted = &mut interrupted => return Ok(interrupted?),
         }
+        let before = end;
         (end, over) = filter.end(app).await?;
+        // What concerns a customer may have begun meanwhile.
+        if filter.customer.is_some() && end > before {
+            reader = filter.reader(app, before.next()).await?;
+        }
     }
 }
 

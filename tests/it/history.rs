@@ -4,13 +4,20 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 
 use crate::support::app::id;
-use crate::support::compose::polymart;
-use crate::support::{Backend, Error, PATIENCE, TestApp, TestResult, now, on_both_stores};
+use crate::support::compose::{Checkout, Layout, polymart};
+use crate::support::stripe_api::session_line;
+use crate::support::{Backend, Error, PATIENCE, TestApp, TestResult, now, on_both_stores, unique};
 
-on_both_stores!(events_are_filtered, the_last_events_are_shown, new_events_are_followed);
+on_both_stores!(
+    events_are_filtered,
+    the_last_events_are_shown,
+    new_events_are_followed,
+    a_customer_is_followed_to_what_they_buy_next,
+);
 
 async fn listed(app: &TestApp, args: &[&str]) -> Result<Vec<Value>, Error> {
     let told = app.server.cli(&[&["events"], args, &["--json"]].concat()).await?;
@@ -74,28 +81,66 @@ async fn the_last_events_are_shown(backend: Backend) -> TestResult {
     Ok(())
 }
 
+/// `events tail --follow` with a line a document.
+struct Followed {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Followed {
+    fn start(app: &TestApp, args: &[&str]) -> Result<Self, Error> {
+        let args = [&["events", "tail", "--follow", "--json", "--team", &app.team], args].concat();
+        let mut command = tokio::process::Command::from(app.server.command(&args));
+        command.stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+        let lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
+        Ok(Self { child, lines })
+    }
+
+    async fn next(&mut self) -> Result<Value, Error> {
+        let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await??.ok_or("the command has ended")?;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+/// What they buy begins streams of its own, which were not there when the following began.
+async fn a_customer_is_followed_to_what_they_buy_next(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let buy = async || -> Result<Value, Error> {
+        let checkout = Checkout { email: "ada@example.test".to_owned(), ..Checkout::paid(Layout::Basil) };
+        app.stripe.add_session(&checkout.id, vec![session_line(&unique("li"), "prod_plugin", 1)]);
+        app.deliver(&[&checkout.completed()]).await?;
+        Ok(app.licenses().await?.remove(0))
+    };
+    let customer = buy().await?["customerId"].as_str().ok_or("no customer")?.to_owned();
+    let mut followed = Followed::start(&app, &["--customer", &customer, "--limit", "1"])?;
+    followed.next().await?;
+    let second = buy().await?;
+    let stream = format!("license-{}", id(&second)?);
+    loop {
+        let event = followed.next().await?;
+        if event["type"] == "LicenseIssued" {
+            assert_eq!(event["stream"], stream);
+            return Ok(());
+        }
+    }
+}
+
 async fn new_events_are_followed(backend: Backend) -> TestResult {
     let app = TestApp::with_polymart(backend).await?;
     let before = app.events().await?.len();
-    let args = ["events", "tail", "--follow", "--limit", "2", "--team", &app.team, "--json"];
-    let mut command = tokio::process::Command::from(app.server.command(&args));
-    command.stdin(Stdio::null());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
-    let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
-    let mut next = async || -> Result<Value, Error> {
-        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await??.ok_or("the command has ended")?;
-        Ok(serde_json::from_str(&line)?)
-    };
-    assert_eq!(next().await?["position"], before - 1);
-    assert_eq!(next().await?["position"], before);
+    let mut followed = Followed::start(&app, &["--limit", "2"])?;
+    assert_eq!(followed.next().await?["position"], before - 1);
+    assert_eq!(followed.next().await?["position"], before);
     for buyer in 0..3 {
         app.deliver_polymart(&polymart::purchase(polymart::user(), buyer)).await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let expected = app.events().await?;
     for event in &expected[before..] {
-        assert_eq!(next().await?, *event, "a document a line, nothing lost, nothing twice");
+        assert_eq!(followed.next().await?, *event, "a document a line, nothing lost, nothing twice");
     }
+    let child = &mut followed.child;
     assert!(child.try_wait()?.is_none(), "it goes on");
     nix::sys::signal::kill(
         nix::unistd::Pid::from_raw(i32::try_from(child.id().ok_or("no id")?)?),

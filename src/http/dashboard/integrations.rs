@@ -21,27 +21,12 @@ use super::when::When;
 use crate::admin::integrations::{self, IntegrationChange, NewSecret, webhook_path};
 use crate::app::App;
 use crate::http::Front;
+use crate::providers::stripe::interpret::HANDLED;
 
-/// What Stripe is to send.
-const STRIPE_EVENTS: [&str; 17] = [
-    "checkout.session.completed",
-    "invoice.paid",
-    "customer.subscription.created",
-    "customer.subscription.updated",
-    "customer.subscription.deleted",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "invoice.payment_failed",
-    "invoice_payment.paid",
-    "customer.subscription.paused",
-    "customer.subscription.resumed",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.created",
-    "charge.dispute.closed",
-];
+/// What Stripe is to send: everything that has an effect, once. `invoice.payment_succeeded` says what `invoice.paid` says.
+fn stripe_events() -> Vec<&'static str> {
+    HANDLED.iter().copied().filter(|kind| *kind != "invoice.payment_succeeded").collect()
+}
 
 /// The pages.
 pub(super) fn routes() -> Router<Front> {
@@ -57,7 +42,7 @@ pub(super) fn routes() -> Router<Front> {
 struct IntegrationsPage {
     shell: Shell,
     origin: String,
-    stripe_events: &'static [&'static str],
+    stripe_events: Vec<&'static str>,
     connections: Vec<Connection>,
 }
 
@@ -146,7 +131,7 @@ fn mode(livemode: Option<bool>) -> &'static str {
 async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let connections = connections(&front.app, &viewer).await?;
     let shell = viewer.shell("Integrations", "integrations").await?;
-    page(&IntegrationsPage { shell, origin: viewer.origin.clone(), stripe_events: &STRIPE_EVENTS, connections })
+    page(&IntegrationsPage { shell, origin: viewer.origin.clone(), stripe_events: stripe_events(), connections })
 }
 
 fn provider(text: &str) -> Result<Provider, Problem> {
