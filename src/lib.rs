@@ -2,6 +2,9 @@
 //!
 //! `ARCHITECTURE.md` at the root of the repository walks through the house.
 
+// An optimised build lays out the whole future of a handler at once, and some of them are deep.
+#![recursion_limit = "256"]
+
 pub mod activity;
 pub mod admin;
 pub mod app;
