@@ -137,7 +137,8 @@ pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
     let server = Server::start(&options, Arc::new(keyledger_events::SystemClock)).await?;
     println!("listening on http://{}", server.address);
     tracing::info!(address = %server.address, database = %options.database, "listening");
-    if let Some(path) = members::first_start_path(&server.app).await? {
+    // While views are being built anew on a large ledger nobody knows yet, and a server serves all the same.
+    if let Ok(Some(path)) = members::first_start_path(&server.app).await {
         tracing::info!("nobody owns this ledger yet; begin at http://{}{path}", server.address);
     }
     interrupted().await?;
