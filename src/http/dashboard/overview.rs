@@ -165,11 +165,7 @@ const HEIGHT: u64 = 100;
 /// Width of a day.
 const DAY_WIDTH: u64 = 20;
 
-fn chart(
-    title: &'static str,
-    days: &[(Day, DayCounts)],
-    series: &[Series],
-) -> Chart {
+fn chart(title: &'static str, days: &[(Day, DayCounts)], series: &[Series]) -> Chart {
     let values = |day: &DayCounts| series.iter().map(|(_, _, of)| of(day)).collect::<Vec<_>>();
     let stacked: Vec<Vec<u64>> = days.iter().map(|(_, day)| values(day)).collect();
     let most = stacked.iter().map(|day| day.iter().sum()).max().unwrap_or(0).max(1);
