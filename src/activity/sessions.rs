@@ -144,7 +144,8 @@ impl Sessions {
         Ok(rows)
     }
 
-    async fn write(&self, record: &Record) -> Result<(), session_store::Error> {
+    /// Writes a record with a statement over a session's columns, in the order of the table.
+    async fn write(&self, record: &Record, statement: &str) -> Result<(), session_store::Error> {
         let data = serde_json::to_string(&record.data).map_err(|error| encode(&error))?;
         let owner = record.data.get("member").and_then(|owner| Owner::deserialize(owner).ok());
         let text = |name: &str| Value::text_or_null(record.data.get(name).and_then(|value| value.as_str()));
@@ -159,15 +160,7 @@ impl Sessions {
             text("agent"),
             Value::text(data),
         ];
-        let sql = format!(
-            "{} {} AS old (id_hash, team, member_id, created_at, seen_at, expires_at, address, agent, data) \
-             VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8) ON CONFLICT (id_hash) DO UPDATE SET team = excluded.team, \
-             member_id = excluded.member_id, seen_at = excluded.seen_at, expires_at = excluded.expires_at, \
-             address = excluded.address, agent = excluded.agent, data = excluded.data",
-            insert_into(self.database.is_postgres()),
-            table(&self.database, "session")
-        );
-        self.run(sql, args).await.map(drop).map_err(|error| backend(&error))
+        self.run(statement.to_owned(), args).await.map(drop).map_err(|error| backend(&error))
     }
 
     async fn read(&self, id: &Id) -> Result<Option<Record>, ActivityError> {
@@ -200,11 +193,23 @@ impl SessionStore for Sessions {
     async fn create(&self, record: &mut Record) -> Result<(), session_store::Error> {
         // Never the id that a browser brought along, or that the record had before: somebody else may know it.
         record.id = Id::default();
-        self.write(record).await
+        let insert = format!(
+            "{} {} (id_hash, team, member_id, created_at, seen_at, expires_at, address, agent, data) \
+             VALUES ($1, $2, $3, $4, $4, $5, $6, $7, $8)",
+            insert_into(self.database.is_postgres()),
+            table(&self.database, "session")
+        );
+        self.write(record, &insert).await
     }
 
     async fn save(&self, record: &Record) -> Result<(), session_store::Error> {
-        self.write(record).await
+        // Never an insert: a session that was ended while one of its requests was under way stays ended.
+        let update = format!(
+            "UPDATE {} SET team = $2, member_id = $3, seen_at = $4, expires_at = $5, address = $6, agent = $7, \
+             data = $8 WHERE id_hash = $1",
+            table(&self.database, "session")
+        );
+        self.write(record, &update).await
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>, session_store::Error> {

@@ -75,10 +75,23 @@ pub fn check_new(email: &str, password: &str) -> Result<(), AdminError> {
 
 /// The hash of a password, computed beside the tasks that serve.
 pub(super) async fn hash(password: &str) -> Result<String, AdminError> {
-    let _place = PLACES.acquire().await.map_err(|error| unusable(&error))?;
+    in_a_place(password, hash_now).await?
+}
+
+/// Works on a password beside the tasks that serve. The work keeps its place until it is done, even when nobody waits for
+/// it any more: who hangs up early must not have more hashes computed than those who wait.
+async fn in_a_place<T: Send + 'static>(
+    password: &str,
+    work: impl FnOnce(&str) -> T + Send + 'static,
+) -> Result<T, AdminError> {
+    let place = PLACES.acquire().await.map_err(|error| unusable(&error))?;
     let password = SecretString::from(password);
-    let hashing = tokio::task::spawn_blocking(move || hash_now(password.expose_secret()));
-    hashing.await.map_err(|error| unusable(&error))?
+    let working = tokio::task::spawn_blocking(move || {
+        let done = work(password.expose_secret());
+        drop(place);
+        done
+    });
+    working.await.map_err(|error| unusable(&error))
 }
 
 /// Whether a password fits a hash; without one, it takes as long and does not.
@@ -86,16 +99,14 @@ pub(super) async fn verify(password: &str, hash: Option<String>) -> Result<bool,
     if password.chars().count() > PASSWORD_CHARS_MAX {
         return Ok(false);
     }
-    let _place = PLACES.acquire().await.map_err(|error| unusable(&error))?;
-    let password = SecretString::from(password);
-    let verifying = tokio::task::spawn_blocking(move || match hash {
-        Some(hash) => is_right(password.expose_secret(), &hash),
+    let verifying = in_a_place(password, move |password| match hash {
+        Some(hash) => is_right(password, &hash),
         None => {
-            let _ = NOBODY.as_deref().map(|hash| is_right(password.expose_secret(), hash));
+            let _ = NOBODY.as_deref().map(|hash| is_right(password, hash));
             false
         }
     });
-    verifying.await.map_err(|error| unusable(&error))
+    verifying.await
 }
 
 /// The hash of a member's password; `None` for who has none.
@@ -112,7 +123,7 @@ pub async fn check_password(app: &App, team: TeamId, member_id: Uuid, password: 
     verify(password, hash_of(app, team, &member).await?).await
 }
 
-/// Gives a member another password; their other sessions are for the caller to end.
+/// Gives a member another password and ends their sessions, all but the one of the handle `kept`.
 ///
 /// # Errors
 /// When it cannot be used, or there is no such member.
@@ -122,6 +133,7 @@ pub async fn change_password(
     team: TeamId,
     member_id: Uuid,
     new: &str,
+    kept: Option<&str>,
 ) -> Result<(), AdminError> {
     for _ in 0..CONFLICTS_MAX {
         let member = find(app, team, member_id).await?;
@@ -135,6 +147,7 @@ pub async fn change_password(
         let request = AppendRequest::new(team, by(actor)).expect(stream(member_id), member.version).event(event);
         if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
             app.catch_up(&[view::MEMBERS]).await?;
+            app.activity.sessions(app.clock.clone()).end_all_of(team, member_id, kept).await?;
             return Ok(());
         }
     }

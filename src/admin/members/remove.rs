@@ -1,11 +1,11 @@
 //! What a member may do, and ending a membership. A team never loses its last owner.
 
 use keyledger_events::event::member::{MemberRemoved, MemberRole, MemberRoleChanged};
-use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, TeamId};
+use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, RecordedEvent, TeamId};
 use keyledger_projections::view;
 use uuid::Uuid;
 
-use super::{find, list, stream};
+use super::{find, history, list, stream};
 use crate::admin::{AdminError, CONFLICTS_MAX, by};
 use crate::app::App;
 
@@ -23,19 +23,34 @@ pub async fn change_role(
     change(app, actor, team, member_id, role, MemberRoleChanged { role }.into()).await
 }
 
-/// Ends a membership and every session of it. Their data key is destroyed: address and password cannot be read any more.
+/// Ends a membership and every session of it. The data keys of every invitation they ever had are destroyed: address and
+/// password cannot be read any more.
 ///
 /// # Errors
 /// When there is no such member, or they are the last owner.
 pub async fn remove(app: &App, actor: &str, team: TeamId, member_id: Uuid) -> Result<(), AdminError> {
-    let key_id = find(app, team, member_id).await?.key_id();
     // Whoever is removed is nothing any more, an auditor least of all an owner.
-    change(app, actor, team, member_id, MemberRole::Auditor, MemberRemoved {}.into()).await?;
-    if let Some(key_id) = key_id {
-        app.keys.vault().destroy(&[key_id], &[]).await?;
+    let removed = change(app, actor, team, member_id, MemberRole::Auditor, MemberRemoved {}.into()).await;
+    if matches!(removed, Ok(_) | Err(AdminError::NotFound { .. })) {
+        // Of who was removed before, too: that removal may have been cut short here.
+        let keys = keys_of(&history(app, team, member_id).await?)?;
+        app.keys.vault().destroy(&keys, &[]).await?;
+        app.activity.sessions(app.clock.clone()).end_all_of(team, member_id, None).await?;
     }
-    app.activity.sessions(app.clock.clone()).end_all_of(team, member_id, None).await?;
-    Ok(())
+    removed.map(drop)
+}
+
+/// The data keys that a member's values were sealed with, each invitation's its own.
+fn keys_of(events: &[RecordedEvent]) -> Result<Vec<Uuid>, AdminError> {
+    let mut keys = Vec::new();
+    for recorded in events {
+        match recorded.decode()? {
+            Event::MemberRegistered(event) => keys.push(event.email.key_id()),
+            Event::MemberInvited(event) => keys.push(event.email.key_id()),
+            _ => {}
+        }
+    }
+    Ok(keys)
 }
 
 async fn change(

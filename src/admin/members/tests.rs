@@ -95,6 +95,8 @@ async fn two_owners_who_demote_each_other_leave_one(home: Home) -> TestResult {
 
 async fn a_removed_member_is_nobody_and_may_come_back(home: Home) -> TestResult {
     owner(&home).await?;
+    let first = invite(&home.app, ACTOR_CLI, home.team, "bo@example.test", MemberRole::Admin).await?;
+    let invited = find(&home.app, home.team, first.member_id).await?;
     let bo = member(&home, "bo@example.test", MemberRole::Admin).await?;
     let known = find(&home.app, home.team, bo).await?;
     assert_eq!(email(&home.app, home.team, &known).await?.as_deref(), Some("bo@example.test"));
@@ -102,6 +104,8 @@ async fn a_removed_member_is_nobody_and_may_come_back(home: Home) -> TestResult 
     assert!(memberships(&home.app, "bo@example.test", PASSWORD).await?.is_empty());
     assert!(find(&home.app, home.team, bo).await.is_err());
     assert_eq!(email(&home.app, home.team, &known).await?, None, "the key of the address is destroyed");
+    assert_eq!(email(&home.app, home.team, &invited).await?, None, "and that of an earlier invitation");
+    assert!(remove(&home.app, ACTOR_CLI, home.team, bo).await.is_err(), "once");
     assert_eq!(list(&home.app, home.team).await?.len(), 1);
     assert_eq!(member(&home, "bo@example.test", MemberRole::Auditor).await?, bo);
     let found = memberships(&home.app, "bo@example.test", PASSWORD).await?;
@@ -117,10 +121,16 @@ async fn a_password_is_changed_and_the_old_one_opens_nothing(home: Home) -> Test
     assert!(opens(PASSWORD).await? && !opens("wrong horse battery").await? && !opens("").await?);
     assert!(memberships(&home.app, "nobody@example.test", PASSWORD).await?.is_empty());
     let new = "staple horse battery";
-    change_password(&home.app, &actor(ada), home.team, ada, new).await?;
+    let sessions = home.app.activity.sessions(home.clock.clone());
+    let (mut phone, mut laptop) = (signed_in(&home, ada, "phone")?, signed_in(&home, ada, "laptop")?);
+    sessions.create(&mut phone).await?;
+    sessions.create(&mut laptop).await?;
+    let kept = Sessions::handle_of(&laptop.id);
+    change_password(&home.app, &actor(ada), home.team, ada, new, Some(&kept)).await?;
+    assert_eq!((sessions.load(&phone.id).await?, sessions.load(&laptop.id).await?), (None, Some(laptop)));
     assert!(!opens(PASSWORD).await? && opens(new).await?);
     assert!(check_password(&home.app, home.team, ada, new).await?);
-    assert!(change_password(&home.app, &actor(ada), home.team, ada, "ada@example.test").await.is_err());
+    assert!(change_password(&home.app, &actor(ada), home.team, ada, "ada@example.test", None).await.is_err());
     Ok(())
 }
 
@@ -137,14 +147,14 @@ async fn a_code_works_once(home: Home) -> TestResult {
     assert!(enable_totp(&home.app, &actor(ada), home.team, ada, secret, "000000").await.is_err());
     enable_totp(&home.app, &actor(ada), home.team, ada, secret, &code).await?;
     let member = find(&home.app, home.team, ada).await?;
-    let (other, _) = home.another().await?;
-    let (one, two) =
-        tokio::join!(check_totp(&home.app, home.team, &member, &code), check_totp(&other, home.team, &member, &code),);
-    assert_eq!([one?, two?].iter().filter(|ok| **ok).count(), 1);
-    assert!(!check_totp(&home.app, home.team, &member, &code).await?);
+    assert!(!check_totp(&home.app, home.team, &member, &code).await?, "it was used to enable codes");
     home.clock.advance_seconds(60);
     let next = code_at(noon_and(60).as_second())?;
-    assert!(check_totp(&home.app, home.team, &member, &next).await?);
+    let (other, _) = home.another().await?;
+    let (one, two) =
+        tokio::join!(check_totp(&home.app, home.team, &member, &next), check_totp(&other, home.team, &member, &next));
+    assert_eq!([one?, two?].iter().filter(|ok| **ok).count(), 1);
+    assert!(!check_totp(&home.app, home.team, &member, &next).await?);
     assert!(disable_totp(&home.app, &actor(ada), home.team, ada).await?);
     assert!(!disable_totp(&home.app, &actor(ada), home.team, ada).await?);
     Ok(())
@@ -160,20 +170,25 @@ async fn looking_leaves_a_trace(home: Home) -> TestResult {
     Ok(())
 }
 
+/// A browser that a member is signed in on for a day, before it is kept.
+fn signed_in(home: &Home, member_id: Uuid, agent: &str) -> TestResult<Record> {
+    let owner = json!({ "team": home.team, "id": member_id });
+    let data = [("member", owner), ("agent", json!(agent))].map(|(name, value)| (name.to_owned(), value)).into();
+    let ends = OffsetDateTime::from_unix_timestamp(noon_and(DAY).as_second())?;
+    Ok(Record { id: Id(1), data, expiry_date: ends })
+}
+
 async fn sessions_are_listed_ended_and_expire(home: Home) -> TestResult {
     let sessions = home.app.activity.sessions(home.clock.clone());
     let (team, ada) = (home.team, Uuid::from_u128(7));
-    let ends = OffsetDateTime::from_unix_timestamp(noon_and(DAY).as_second())?;
-    let record = |id: i128, agent: &str| {
-        let data = [("member", json!({ "team": team, "id": ada })), ("agent", json!(agent)), ("x", json!(id))];
-        let data = data.map(|(name, value)| (name.to_owned(), value)).into();
-        Record { id: Id(id), data, expiry_date: ends }
-    };
-    let (mut phone, laptop) = (record(1, "phone"), record(-2, "laptop"));
+    let (mut phone, mut laptop) = (signed_in(&home, ada, "phone")?, signed_in(&home, ada, "laptop")?);
     sessions.create(&mut phone).await?;
     assert_ne!(phone.id, Id(1), "a new session has a new id");
+    sessions.create(&mut laptop).await?;
+    laptop.data.insert("x".to_owned(), json!(-1));
     sessions.save(&laptop).await?;
     assert_eq!(sessions.load(&phone.id).await?, Some(phone.clone()));
+    assert_eq!(sessions.load(&laptop.id).await?, Some(laptop.clone()));
     assert_eq!(sessions.load(&Id(1)).await?, None);
     home.clock.advance_seconds(90);
     sessions.load(&laptop.id).await?;
@@ -185,7 +200,10 @@ async fn sessions_are_listed_ended_and_expire(home: Home) -> TestResult {
     assert!(!sessions.end(team, Uuid::from_u128(8), &Sessions::handle_of(&phone.id)).await?, "another member's");
     assert!(sessions.end(team, ada, &Sessions::handle_of(&phone.id)).await?);
     assert_eq!(sessions.load(&phone.id).await?, None);
+    // A request of it that was under way when it was ended.
     sessions.save(&phone).await?;
+    assert_eq!(sessions.load(&phone.id).await?, None, "an ended session stays ended");
+    sessions.create(&mut phone).await?;
     assert_eq!(sessions.end_all_of(team, ada, Some(&Sessions::handle_of(&laptop.id))).await?, 1);
     assert_eq!(agents().await?, ["laptop"]);
     home.clock.advance_seconds(DAY);

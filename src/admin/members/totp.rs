@@ -61,9 +61,11 @@ pub async fn enable_totp(
     code: &str,
 ) -> Result<(), AdminError> {
     let bytes = Zeroizing::new(bytes(secret)?);
-    if step(bytes.to_vec(), code, app.clock.now().as_second())?.is_none() {
+    let Some(step) = step(bytes.to_vec(), code, app.clock.now().as_second())? else {
         return Err(AdminError::Invalid("the code is not right: type the one that the app shows now".to_owned()));
-    }
+    };
+    // Whoever saw this code being typed cannot sign in with it.
+    app.activity.use_code(team, member_id, step).await?;
     for _ in 0..CONFLICTS_MAX {
         let member = find(app, team, member_id).await?;
         let key = key_of(app, &member).await?;

@@ -113,9 +113,8 @@ async fn change_password(State(front): State<Front>, change: Change<Anybody>) ->
         if !members::check_password(app, team, id, change.fields.raw("password").unwrap_or_default()).await? {
             return Err(Problem::unusable("That is not your present password."));
         }
-        members::change_password(app, &change.actor(), team, id, new_password(&change.fields)?).await?;
-        let sessions = app.activity.sessions(app.clock.clone());
-        sessions.end_all_of(team, id, viewer.session.handle().as_deref()).await?;
+        let (new, kept) = (new_password(&change.fields)?, viewer.session.handle());
+        members::change_password(app, &change.actor(), team, id, new, kept.as_deref()).await?;
         Ok("Your password is changed, and every other browser is signed out.".to_owned())
     };
     change.done(changed.await, "account", "account").await
