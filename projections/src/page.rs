@@ -49,10 +49,12 @@ impl Order {
     }
 }
 
-/// Conditions of a list's query and their arguments, in order.
+/// Conditions of a list's query and their arguments, in order. A row fulfils all of `sql` and, where there are any, one
+/// of `alternatives`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Conditions {
     sql: Vec<String>,
+    alternatives: Vec<String>,
     args: Vec<Value>,
 }
 
@@ -87,15 +89,69 @@ impl Conditions {
 
     /// `column`, a list of ids, names one of `ids`; without ids anything is right.
     pub(crate) fn names_one_of(mut self, column: &str, ids: &[Uuid]) -> Self {
+        if !ids.is_empty() {
+            let named = self.named(column, ids);
+            self.sql.push(named);
+        }
+        self
+    }
+
+    /// The same, each way to fulfil it looked for by itself: rows of one id alone by an index of the column, the others
+    /// among those where `several` is 1. Once for a list.
+    pub(crate) fn names_one_of_indexed(mut self, column: &str, several: &str, ids: &[Uuid]) -> Self {
+        if ids.is_empty() {
+            return self;
+        }
+        for id in ids {
+            self.args.push(Value::text(id.to_string()));
+            self.alternatives.push(format!("{column} = ${}", self.args.len()));
+        }
+        let named = self.named(column, ids);
+        self.alternatives.push(format!("{several} = 1 AND {named}"));
+        self
+    }
+
+    fn named(&mut self, column: &str, ids: &[Uuid]) -> String {
         let mut alternatives = Vec::new();
         for id in ids {
             self.args.push(Value::text(format!("%{id}%")));
             alternatives.push(format!("{column} LIKE ${}", self.args.len()));
         }
-        if !alternatives.is_empty() {
-            self.sql.push(format!("({})", alternatives.join(" OR ")));
+        format!("({})", alternatives.join(" OR "))
+    }
+
+    /// The condition of each query that together find every row once.
+    fn each(&self) -> Vec<String> {
+        let with =
+            |alternative: &String| [self.sql.as_slice(), std::slice::from_ref(alternative)].concat().join(" AND ");
+        if self.alternatives.is_empty() {
+            return vec![self.sql.join(" AND ")];
         }
-        self
+        self.alternatives.iter().map(with).collect()
+    }
+
+    /// Columns of the first `limit` rows in an order. Each of several queries is ordered and cut by itself, so that an
+    /// index does it.
+    fn select(&self, columns: &str, order: &str, limit: u32) -> String {
+        let each: Vec<_> = self
+            .each()
+            .iter()
+            .map(|condition| {
+                format!("SELECT {columns} FROM {{table}} WHERE {condition} ORDER BY {order} LIMIT {limit}")
+            })
+            .collect();
+        match each.as_slice() {
+            [only] => only.clone(),
+            several => {
+                let several: Vec<_> = several
+                    .iter()
+                    .enumerate()
+                    .map(|(place, sql)| format!("SELECT * FROM ({sql}) AS q{place}"))
+                    .collect();
+                let several = several.join(" UNION ALL ");
+                format!("SELECT {columns} FROM ({several}) AS found ORDER BY {order} LIMIT {limit}")
+            }
+        }
     }
 
     /// `column` is `value` or more, where there is a value.
@@ -144,12 +200,9 @@ pub(crate) async fn list<T>(
         if wanted == 0 {
             return Ok(found);
         }
-        let Conditions { sql, args } = conditions.clone().less(position_column, before);
-        let sql = format!(
-            "SELECT doc, {position_column} FROM {{table}} WHERE {} ORDER BY {position_column} DESC LIMIT {wanted}",
-            sql.join(" AND ")
-        );
-        let rows = views.query(view, &sql, args).await?;
+        let wanted_ones = conditions.clone().less(position_column, before);
+        let sql = wanted_ones.select(&format!("doc, {position_column}"), &format!("{position_column} DESC"), wanted);
+        let rows = views.query(view, &sql, wanted_ones.args).await?;
         for row in &rows {
             found.push(decode(row)?);
         }
@@ -168,23 +221,28 @@ pub(crate) async fn numbered<T>(
     page: NumberedPage,
     decode: impl Fn(&Row) -> Result<T, QueryError>,
 ) -> Result<Vec<T>, QueryError> {
-    let Conditions { sql, args } = conditions;
     let (column, direction) = (page.order.column(), if page.ascending { "ASC" } else { "DESC" });
-    let sql = format!(
-        "SELECT doc FROM {{table}} WHERE {} ORDER BY {column} {direction} LIMIT {} OFFSET {}",
-        sql.join(" AND "),
-        page.limit.min(ROWS_PER_QUERY),
-        page.offset
+    let limit = page.limit.min(ROWS_PER_QUERY);
+    let found = conditions.select(
+        &format!("doc, {column}"),
+        &format!("{column} {direction}"),
+        page.offset.saturating_add(limit),
     );
-    views.query(view, &sql, args).await?.iter().map(decode).collect()
+    let sql =
+        format!("SELECT doc FROM ({found}) AS page ORDER BY {column} {direction} LIMIT {limit} OFFSET {}", page.offset);
+    views.query(view, &sql, conditions.args).await?.iter().map(decode).collect()
 }
 
 /// The number of a view's rows.
 pub(crate) async fn total(views: &ViewStore, view: &'static str, conditions: Conditions) -> Result<u64, QueryError> {
-    let Conditions { sql, args } = conditions;
-    let rows = views.query(view, &format!("SELECT COUNT(*) FROM {{table}} WHERE {}", sql.join(" AND ")), args).await?;
-    let count = rows.first().map_or(Ok(0), |row| row.int(0))?;
-    Ok(count.unsigned_abs())
+    let counts =
+        conditions.each().into_iter().map(|condition| format!("SELECT COUNT(*) FROM {{table}} WHERE {condition}"));
+    let sql = counts.collect::<Vec<_>>().join(" UNION ALL ");
+    let mut total = 0;
+    for row in views.query(view, &sql, conditions.args).await? {
+        total += row.int(0)?.unsigned_abs();
+    }
+    Ok(total)
 }
 
 fn count<T>(items: &[T]) -> u32 {

@@ -32,7 +32,7 @@ pub async fn erase(app: &App, folder: Option<&FileTransport>, forgotten: &Forgot
     // The keys first: what is read from now on is not read any more.
     app.keys.vault().destroy(key_ids, aliases).await?;
     let mut mails = 0;
-    let views = [view::CUSTOMERS, view::DELIVERIES, view::LICENSES, view::INBOX];
+    let views = [view::CUSTOMERS, view::DELIVERIES, view::LICENSES, view::TIMELINE, view::INBOX];
     app.runner.catch_up(*position, &views, crate::app::CATCH_UP_MAX).await.map_err(crate::app::FreshError::from)?;
     conclude_deliveries(app, forgotten).await?;
     let mut licenses = Vec::new();

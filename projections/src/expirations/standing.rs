@@ -27,6 +27,8 @@ pub(super) enum Class {
 }
 
 impl Class {
+    const ALL: [Self; 5] = [Self::Revoked, Self::Suspended, Self::Upcoming, Self::Timed, Self::Endless];
+
     pub(super) fn of(license: &License) -> Self {
         if license.revoked() {
             Self::Revoked
@@ -217,12 +219,14 @@ impl TeamViews<'_> {
         rows.iter().map(|row| Ok(state::<ExpirationsFold>(row)?.1)).collect()
     }
 
-    /// When the licence at a place of lists ends.
+    /// When the licence at a place of lists ends; also of one that was suspended or revoked since the list showed it.
     async fn end_of(&self, position: Option<Position>) -> Result<Option<(i64, i64)>, QueryError> {
         let Some(position) = position else { return Ok(None) };
-        let sql = "SELECT ends_at FROM {table} WHERE team = $1 AND class = $2 AND created_position = $3";
-        let args = vec![self.team.into(), Class::Timed.number().into(), position.into()];
-        let rows = self.views.query(ExpirationsFold::NAME, sql, args).await?;
+        let classes = Class::ALL.map(|class| class.number().to_string()).join(", ");
+        let sql =
+            format!("SELECT ends_at FROM {{table}} WHERE team = $1 AND class IN ({classes}) AND created_position = $2");
+        let args = vec![self.team.into(), position.into()];
+        let rows = self.views.query(ExpirationsFold::NAME, &sql, args).await?;
         Ok(rows.first().map(|row| row.optional_int(0)).transpose()?.flatten().map(|end| (end, position.0)))
     }
 }

@@ -14,7 +14,7 @@ pub struct LicensesFold;
 
 impl Fold for LicensesFold {
     const NAME: &'static str = "licenses";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -24,6 +24,9 @@ impl Fold for LicensesFold {
             Column::text("purchase"),
             Column::text("customers"),
             Column::text("products"),
+            // Whether it opens several products: then their ids are written one behind the other, and an index of them
+            // finds none.
+            Column::int("bundle"),
             Column::text("provider"),
             Column::text("doc"),
         ],
@@ -32,6 +35,8 @@ impl Fold for LicensesFold {
             Index { name: "listed", columns: "team, created_position", only: None },
             Index { name: "purchase", columns: "team, purchase, created_position", only: None },
             Index { name: "updated", columns: "team, updated_position", only: None },
+            Index { name: "product", columns: "team, products, created_position", only: None },
+            Index { name: "bundle", columns: "team, created_position", only: Some("bundle = 1") },
         ],
     };
     const STREAMS: &'static [StreamKind] = &[StreamKind::License];
@@ -52,6 +57,7 @@ impl Fold for LicensesFold {
             Value::text(license.purchase.to_string()),
             Value::text(ids(license.customer_ids())),
             Value::text(ids(license.product_ids())),
+            i64::from(license.product_ids().len() > 1).into(),
             Value::text(license.provider.as_str()),
             to_json(license)?,
         ])

@@ -5,6 +5,7 @@
 mod checkpoints;
 mod facts;
 mod faults;
+mod filters;
 mod home;
 mod people;
 mod rebuilds;

@@ -23,6 +23,7 @@ const DAY: i64 = 86_400;
 stories!(
     standings_are_what_a_recount_says_at_any_moment,
     a_list_of_a_standing_comes_in_pages_without_a_gap,
+    a_list_goes_on_behind_a_licence_that_left_it,
     a_day_counts_what_was_recorded_on_it,
 );
 
@@ -131,6 +132,37 @@ async fn a_list_of_a_standing_comes_in_pages_without_a_gap(home: &Home) -> TestR
     }
     let expiring = views.licenses_standing(Standing::Expiring, noon_and(0), Page::default()).await?;
     assert!(expiring.is_sorted_by_key(|license| license.expires_at()), "the nearest end first");
+    Ok(())
+}
+
+async fn a_list_goes_on_behind_a_licence_that_left_it(home: &Home) -> TestResult {
+    let (team, runner) = (team(), home.runner());
+    let licenses: Vec<_> = (0..4).map(|_| stream(StreamKind::License)).collect();
+    let ends = |place: i64| paid_until((place + 1) * DAY);
+    home.append(team, (0..).zip(&licenses).map(|(place, license)| issued(team, *license, ends(place))).collect())
+        .await?;
+    home.catch_up(&runner).await?;
+    let views = home.views.team(team);
+    let listed = async |listed: Standing, now, before| {
+        let page = views.licenses_standing(listed, now, Page { before, limit: Some(2) }).await?;
+        TestResult::Ok(page.iter().map(|license| (license.id, license.created_position)).collect::<Vec<_>>())
+    };
+    let ids = |found: &[(Uuid, Position)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    let (soon, late) = (noon_and(0), noon_and(9 * DAY));
+    let (first, past) = (listed(Standing::Expiring, soon, None).await?, listed(Standing::Expired, late, None).await?);
+    assert_eq!(ids(&first), [licenses[0].id, licenses[1].id]);
+    assert_eq!(ids(&past), [licenses[3].id, licenses[2].id]);
+    // The last one of each page, while somebody reads it.
+    let gone = [
+        event(licenses[1], LicenseSuspended { reason: None }),
+        event(licenses[2], LicenseRevoked { reason: None, terms: None }),
+    ];
+    home.append(team, gone.into()).await?;
+    home.catch_up(&runner).await?;
+    let next = listed(Standing::Expiring, soon, first.last().map(|(_, position)| *position)).await?;
+    assert_eq!(ids(&next), [licenses[3].id]);
+    let next = listed(Standing::Expired, late, past.last().map(|(_, position)| *position)).await?;
+    assert_eq!(ids(&next), [licenses[0].id]);
     Ok(())
 }
 

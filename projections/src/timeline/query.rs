@@ -1,6 +1,6 @@
 //! Reading links.
 
-use keyledger_events::{Position, StreamId};
+use keyledger_events::{Position, StreamId, StreamKind};
 use uuid::Uuid;
 
 use super::subject::{Related, Subject};
@@ -37,6 +37,26 @@ impl TeamViews<'_> {
                 _ => return Ok(streams),
             }
         }
+    }
+
+    /// The ids of the licences that a customer holds or held, at most `limit`, in order of id.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub(crate) async fn licenses_ever_of(&self, customer_id: Uuid, limit: usize) -> Result<Vec<Uuid>, QueryError> {
+        let license = |id| Related::Stream(StreamId::new(StreamKind::License, id)).to_bytes();
+        let sql = "SELECT related FROM {table} WHERE team = $1 AND subject = $2 AND related >= $3 AND related <= $4 \
+                   ORDER BY related LIMIT $5";
+        let (first, last) = (Value::Bytes(license(Uuid::nil())), Value::Bytes(license(Uuid::max())));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let args = vec![self.team.into(), bytes(Subject::Customer(customer_id)), first, last, limit.into()];
+        let mut ids = Vec::new();
+        for row in self.views.query(TimelineProjection::NAME, sql, args).await? {
+            if let Related::Stream(stream) = related(row.values().first())? {
+                ids.push(stream.id);
+            }
+        }
+        Ok(ids)
     }
 
     /// The streams in which events had their effect, by the event's id, in order of stream.

@@ -51,7 +51,7 @@ pub async fn page(
     filter: &LicenseFilter,
     page: NumberedPage,
 ) -> Result<(Vec<License>, u64), AdminError> {
-    app.catch_up(&[view::LICENSES]).await?;
+    app.catch_up(&[view::LICENSES, view::TIMELINE]).await?;
     let views = app.views.team(team);
     Ok((views.licenses_page(filter, page).await?, views.count_licenses(filter).await?))
 }

@@ -29,11 +29,11 @@ pub async fn search(app: &App, team: TeamId, text: &str) -> Result<Vec<License>,
     }
     let mut found = Vec::new();
     let customer_ids = customers::named(app, team, text).await?;
+    app.catch_up(&[view::LICENSES, view::TIMELINE]).await?;
     if !customer_ids.is_empty() {
         let filter = LicenseFilter { customer_ids, ..LicenseFilter::default() };
         found.extend(of(app, team, &filter).await?);
     }
-    app.catch_up(&[view::LICENSES]).await?;
     for purchase in purchases(app, team, text).await? {
         let filter = LicenseFilter { purchase: Some(purchase), ..LicenseFilter::default() };
         found.extend(of(app, team, &filter).await?);

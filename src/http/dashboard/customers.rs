@@ -123,7 +123,7 @@ async fn show(viewer: Viewer, State(front): State<Front>, Path((_, id)): Path<(S
 async fn shown(front: &Front, viewer: &Viewer, id: &str, profile: Option<CustomerJson>) -> Answer {
     let (app, team) = (&front.app, viewer.team_id());
     let customer = find(app, team, id).await?;
-    app.catch_up(&[view::LICENSES]).await?;
+    app.catch_up(&[view::LICENSES, view::TIMELINE]).await?;
     let filter = LicenseFilter { customer_ids: vec![customer.id], ..LicenseFilter::default() };
     let held = app.views.team(team).licenses(&filter, Page { before: None, limit: Some(LICENSES_MAX) }).await?;
     let about = About::Customer(customer.id);
