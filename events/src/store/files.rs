@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Row as _, SqlitePool};
 
 /// How long a writer waits for another process's transaction.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of the write connection for pages, in KiB: ids are random, so what is written lies all over the indexes, and a
 /// page that is not in memory is read before it is changed. SQLite's own 2 MiB hold those of a few thousand licences.
 const WRITER_CACHE_KIB: u32 = 8 << 10;

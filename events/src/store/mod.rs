@@ -10,6 +10,7 @@ mod postgres;
 pub mod proofs;
 mod row;
 mod sqlite;
+mod sqlite_rows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,6 +71,9 @@ pub enum LedgerError {
     /// The database refused or could not be reached.
     #[error("the ledger's database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The file could not be read.
+    #[error("the ledger's file: {0}")]
+    File(#[from] rusqlite::Error),
     /// The connection was lost while committing: the transaction may or may not be there.
     #[error("the connection was lost while committing; whether the events are stored is not known: {0}")]
     CommitUnknown(sqlx::Error),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::migrate::{MigrationError, migrate_postgres_schema};
-use super::row::{COLUMNS, change, event_row, stream_ends, time};
+use super::row::{COLUMNS, EventRow, read_change, stream_ends, time};
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
 use crate::id::{Position, StreamId, TeamId};
@@ -141,8 +141,32 @@ fn read_head(row: &PgRow) -> Result<Head, LedgerError> {
 const LOCK_HEAD: &str =
     "SELECT position, recorded_at, frontier, restoring FROM ledger.ledger_head WHERE id = 1 FOR UPDATE";
 
+fn event(row: &PgRow) -> Result<RecordedEvent, LedgerError> {
+    let row = EventRow {
+        position: row.try_get(0)?,
+        team: row.try_get(1)?,
+        stream: row.try_get(2)?,
+        stream_version: row.try_get(3)?,
+        event_id: row.try_get(4)?,
+        event_type: row.try_get(5)?,
+        schema_version: row.try_get::<i16, _>(6)?.into(),
+        occurred_at: row.try_get(7)?,
+        recorded_at: row.try_get(8)?,
+        causation_id: row.try_get(9)?,
+        correlation_id: row.try_get(10)?,
+        actor: row.try_get(11)?,
+        payload: row.try_get(12)?,
+        leaf_hash: row.try_get(13)?,
+    };
+    row.into_event()
+}
+
+fn change(row: &PgRow) -> Result<Change, LedgerError> {
+    read_change(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)
+}
+
 fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
-    rows.into_iter().map(|row| event_row!(row, i16).into_event()).collect()
+    rows.iter().map(event).collect()
 }
 
 #[async_trait]
@@ -202,7 +226,7 @@ impl Ledger for PostgresLedger {
              ORDER BY position LIMIT $2",
         );
         let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        query.fetch_all(&self.readers).await?.iter().map(|row| change!(row)).collect()
+        query.fetch_all(&self.readers).await?.iter().map(change).collect()
     }
 
     async fn forgotten(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {

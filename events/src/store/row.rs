@@ -7,7 +7,7 @@ use crate::clock::{Timestamp, from_microseconds};
 use crate::envelope::{Provenance, RecordedEvent};
 use crate::id::{Position, TeamId};
 
-/// The columns that [`read_event`] expects, in its order.
+/// The columns of an [`EventRow`], in this order.
 pub(super) const COLUMNS: &str = "position, team, stream, stream_version, event_id, type, schema_version, \
      occurred_at, recorded_at, causation_id, correlation_id, actor, payload, leaf_hash";
 
@@ -28,37 +28,6 @@ pub(super) struct EventRow {
     pub(super) payload: Vec<u8>,
     pub(super) leaf_hash: Vec<u8>,
 }
-
-/// Reads the columns of [`COLUMNS`] from a driver's row; `$schema_version` is the driver's integer type for it.
-macro_rules! event_row {
-    ($row:expr, $schema_version:ty) => {
-        $crate::store::row::EventRow {
-            position: $row.try_get(0)?,
-            team: $row.try_get(1)?,
-            stream: $row.try_get(2)?,
-            stream_version: $row.try_get(3)?,
-            event_id: $row.try_get(4)?,
-            event_type: $row.try_get(5)?,
-            schema_version: i64::from($row.try_get::<$schema_version, _>(6)?),
-            occurred_at: $row.try_get(7)?,
-            recorded_at: $row.try_get(8)?,
-            causation_id: $row.try_get(9)?,
-            correlation_id: $row.try_get(10)?,
-            actor: $row.try_get(11)?,
-            payload: $row.try_get(12)?,
-            leaf_hash: $row.try_get(13)?,
-        }
-    };
-}
-pub(super) use event_row;
-
-/// Reads position, team, stream and stream version from a driver's row.
-macro_rules! change {
-    ($row:expr) => {
-        $crate::store::row::read_change($row.try_get(0)?, $row.try_get(1)?, $row.try_get(2)?, $row.try_get(3)?)
-    };
-}
-pub(super) use change;
 
 /// Checks the stream's name; stored rows are input like any other.
 pub(super) fn read_change(

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use async_trait::async_trait;
+use rusqlite::types::Value;
+use rusqlite::{Params, params_from_iter};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
@@ -11,7 +13,8 @@ use uuid::Uuid;
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::files::{SqliteFile, open_sqlite};
 use super::migrate::{MigrationError, migrate_sqlite};
-use super::row::{COLUMNS, change, event_row, stream_ends, time};
+use super::row::{COLUMNS, stream_ends, time};
+use super::sqlite_rows::Reader;
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
 use crate::id::{Position, StreamId, TeamId};
@@ -28,6 +31,7 @@ const NAMES_PER_STATEMENT: usize = 1_024;
 #[derive(Debug, Clone)]
 pub struct SqliteLedger {
     file: SqliteFile,
+    reader: Reader,
 }
 
 impl SqliteLedger {
@@ -38,7 +42,11 @@ impl SqliteLedger {
     pub async fn open(path: &Path) -> Result<Self, MigrationError> {
         let file = open_sqlite(path, true).await?;
         migrate_sqlite(&file.writer, &MIGRATIONS).await?;
-        Ok(Self { file })
+        Ok(Self { file, reader: Reader::of(path) })
+    }
+
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     pub(super) fn readers(&self) -> &SqlitePool {
@@ -62,8 +70,21 @@ fn read_head(row: &SqliteRow) -> Result<Head, LedgerError> {
 
 const SELECT_HEAD: &str = "SELECT position, recorded_at, frontier, restoring FROM ledger_head WHERE id = 1";
 
-fn events(rows: Vec<SqliteRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
-    rows.into_iter().map(|row| event_row!(row, i64).into_event()).collect()
+/// `?, ?, ?`
+fn places(count: usize) -> String {
+    vec!["?"; count].join(", ")
+}
+
+/// The arguments of a query over a team's streams: the team, then the streams' names, then numbers.
+fn of_streams(team: TeamId, streams: &[StreamId], numbers: &[i64]) -> impl Params + Send + use<> {
+    let names = streams.iter().map(|stream| Value::Text(stream.to_string()));
+    let numbers = numbers.iter().map(|number| Value::Integer(*number));
+    let all: Vec<Value> = std::iter::once(blob(team.0)).chain(names).chain(numbers).collect();
+    params_from_iter(all)
+}
+
+fn blob(id: Uuid) -> Value {
+    Value::Blob(id.as_bytes().to_vec())
 }
 
 #[async_trait]
@@ -81,23 +102,15 @@ impl Ledger for SqliteLedger {
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM event WHERE position > ").push_bind(after.0);
-        query.push(" ORDER BY position LIMIT ").push_bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        events(query.build().fetch_all(&self.file.readers).await?)
+        let condition = "position > ? ORDER BY position LIMIT ?".to_owned();
+        self.reader.events(condition, (after.0, limit.min(PAGE_EVENTS_MAX))).await
     }
 
     async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError> {
         let mut found = Vec::new();
         for chunk in streams.chunks(NAMES_PER_STATEMENT) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-            query.push(COLUMNS).push(" FROM event WHERE team = ").push_bind(team.0).push(" AND stream IN (");
-            let mut names = query.separated(", ");
-            for stream in chunk {
-                names.push_bind(stream.to_string());
-            }
-            query.push(")");
-            found.extend(events(query.build().fetch_all(&self.file.readers).await?)?);
+            let condition = format!("team = ? AND stream IN ({})", places(chunk.len()));
+            found.extend(self.reader.events(condition, of_streams(team, chunk, &[])).await?);
         }
         found.sort_by_key(|event| event.position);
         found.iter().try_for_each(RecordedEvent::check_hash)?;
@@ -110,28 +123,19 @@ impl Ledger for SqliteLedger {
         stream: StreamId,
         version: i64,
     ) -> Result<Vec<RecordedEvent>, LedgerError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM event WHERE team = ").push_bind(team.0);
-        query.push(" AND stream = ").push_bind(stream.to_string());
-        query.push(" AND stream_version > ").push_bind(version).push(" ORDER BY stream_version");
-        let found = events(query.build().fetch_all(&self.file.readers).await?)?;
+        let condition = "team = ? AND stream = ? AND stream_version > ? ORDER BY stream_version".to_owned();
+        let found = self.reader.events(condition, of_streams(team, &[stream], &[version])).await?;
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
     }
 
     async fn changes(&self, after: Position, limit: u32) -> Result<Vec<Change>, LedgerError> {
-        let query = sqlx::query(
-            "SELECT position, team, stream, stream_version FROM event WHERE position > $1 ORDER BY position LIMIT $2",
-        );
-        let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        query.fetch_all(&self.file.readers).await?.iter().map(|row| change!(row)).collect()
+        self.reader.changes(after.0, limit.min(PAGE_EVENTS_MAX)).await
     }
 
     async fn forgotten(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM event WHERE type = 'CustomerForgotten' AND position > ").push_bind(after.0);
-        query.push(" ORDER BY position LIMIT ").push_bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        events(query.build().fetch_all(&self.file.readers).await?)
+        let condition = "type = 'CustomerForgotten' AND position > ? ORDER BY position LIMIT ?".to_owned();
+        self.reader.events(condition, (after.0, limit.min(PAGE_EVENTS_MAX))).await
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
@@ -158,16 +162,13 @@ impl Ledger for SqliteLedger {
         let limit = limit.min(PAGE_EVENTS_MAX);
         let mut found = Vec::new();
         for chunk in streams.chunks(NAMES_PER_STATEMENT) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-            query.push(COLUMNS).push(" FROM event WHERE team = ").push_bind(team.0).push(" AND stream IN (");
-            let mut names = query.separated(", ");
-            for stream in chunk {
-                names.push_bind(stream.to_string());
-            }
             // The sign keeps SQLite from walking through the whole ledger in order of position.
-            query.push(") AND +position > ").push_bind(after.0);
-            query.push(" ORDER BY +position LIMIT ").push_bind(i64::from(limit));
-            found.extend(events(query.build().fetch_all(&self.file.readers).await?)?);
+            let condition = format!(
+                "team = ? AND stream IN ({}) AND +position > ? ORDER BY +position LIMIT ?",
+                places(chunk.len())
+            );
+            let params = of_streams(team, chunk, &[after.0, i64::from(limit)]);
+            found.extend(self.reader.events(condition, params).await?);
         }
         found.sort_by_key(|event| event.position);
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -176,14 +177,10 @@ impl Ledger for SqliteLedger {
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, LedgerError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-        query.push(COLUMNS).push(" FROM event WHERE position IN (");
-        let mut wanted = query.separated(", ");
-        for position in positions.iter().take(usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX)) {
-            wanted.push_bind(position.0);
-        }
-        query.push(") ORDER BY position");
-        let found = events(query.build().fetch_all(&self.file.readers).await?)?;
+        let wanted = positions.iter().take(usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX));
+        let wanted: Vec<i64> = wanted.map(|position| position.0).collect();
+        let condition = format!("position IN ({}) ORDER BY position", places(wanted.len()));
+        let found = self.reader.events(condition, params_from_iter(wanted)).await?;
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
     }

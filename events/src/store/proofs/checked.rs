@@ -70,6 +70,11 @@ pub(super) struct RawEvent<'r> {
     pub(super) leaf_hash: &'r [u8],
 }
 
+/// What is wrong with a column that holds something of another type.
+pub(super) fn strange_column<E: std::fmt::Display>(column: &'static str) -> impl Fn(E) -> String {
+    move |error| format!("its {column} is not one that keyledger writes: {error}")
+}
+
 impl RawEvent<'_> {
     /// Checks the event by itself; `encoding` is room that is used again for the next one.
     pub(super) fn check(&self, encoding: &mut Vec<u8>) -> Result<CheckedEvent, String> {

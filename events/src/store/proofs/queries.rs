@@ -1,10 +1,10 @@
 //! The SQL of [`super::ProofStore`], the same on both engines but for the schema's name.
 
 /// Implements [`super::ProofStore`] for a ledger. `$tables` is what stands before a table's name, `$begin` how a
-/// transaction that writes begins, `$schema_version` the driver's type of that column.
+/// transaction that writes begins. Beside it stands `check_events`, which reads what each driver reads in its own way.
 macro_rules! proof_store {
     (
-        $ledger:ty, $row:ty, $tables:literal, $begin:literal, $schema_version:ty,
+        $ledger:ty, $row:ty, $tables:literal, $begin:literal,
         readers: $readers:expr, writer: $writer:expr
     ) => {
         #[async_trait::async_trait]
@@ -143,22 +143,7 @@ macro_rules! proof_store {
             }
 
             async fn check_events(&self, after: Position, until: Position) -> Result<Vec<Checked>, LedgerError> {
-                let page = concat!(
-                    "SELECT position, team, stream, stream_version, event_id, type, schema_version, occurred_at, ",
-                    "recorded_at, causation_id, correlation_id, actor, payload, leaf_hash FROM ",
-                    $tables,
-                    "event WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3"
-                );
-                let page = sqlx::query(page).bind(after.0).bind(until.0).bind(i64::from(PROOF_ROWS_MAX));
-                let rows = page.fetch_all($readers(self)).await?;
-                let mut encoding = Vec::new();
-                rows.iter()
-                    .map(|row| {
-                        let position = row.try_get(0)?;
-                        let checked = raw_event(position, row).and_then(|raw| raw.check(&mut encoding));
-                        Ok(checked.map_or_else(|problem| Checked::Bad { position, problem }, Checked::Good))
-                    })
-                    .collect()
+                check_events(self, after.0, until.0).await
             }
 
             async fn payload_bytes(&self, after: Position, limit: u32) -> Result<Vec<u64>, LedgerError> {
@@ -232,29 +217,6 @@ macro_rules! proof_store {
                 root: hash(size, row.try_get(1)?)?,
                 signed_at: $crate::store::row::time(size, "signed_at", row.try_get(2)?)?,
                 note: row.try_get(3)?,
-            })
-        }
-
-        /// The columns, or which of them is not of its type.
-        fn raw_event(position: i64, row: &$row) -> Result<RawEvent<'_>, String> {
-            let bad = |column: &'static str| {
-                move |error: sqlx::Error| format!("its {column} is not one that keyledger writes: {error}")
-            };
-            Ok(RawEvent {
-                position,
-                team: row.try_get(1).map_err(bad("team"))?,
-                stream: row.try_get(2).map_err(bad("stream"))?,
-                stream_version: row.try_get(3).map_err(bad("stream_version"))?,
-                event_id: row.try_get(4).map_err(bad("event_id"))?,
-                event_type: row.try_get(5).map_err(bad("type"))?,
-                schema_version: row.try_get::<$schema_version, _>(6).map_err(bad("schema_version"))?.into(),
-                occurred_at: row.try_get(7).map_err(bad("occurred_at"))?,
-                recorded_at: row.try_get(8).map_err(bad("recorded_at"))?,
-                causation: row.try_get(9).map_err(bad("causation_id"))?,
-                correlation: row.try_get(10).map_err(bad("correlation_id"))?,
-                actor: row.try_get(11).map_err(bad("actor"))?,
-                payload: row.try_get(12).map_err(bad("payload"))?,
-                leaf_hash: row.try_get(13).map_err(bad("leaf_hash"))?,
             })
         }
     };

@@ -1,0 +1,144 @@
+//! Reading events from `ledger.db`, many at once. Not through sqlx: there each value of each row is copied to a piece of
+//! memory of its own, and each row is sent by itself to the task that asked, which together take several times as long as
+//! the reading (`scripts/bench replay audit-verify` shows it).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, Params, Row};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::files::BUSY_TIMEOUT;
+use super::row::{COLUMNS, EventRow, read_change};
+use super::{Change, LedgerError};
+use crate::envelope::RecordedEvent;
+
+/// Connections at once.
+const CONNECTIONS_MAX: usize = 4;
+/// Prepared statements that a connection keeps: lists of streams come in many lengths.
+const STATEMENTS_MAX: usize = 64;
+
+/// Connections that cannot write. Clones share them.
+#[derive(Clone)]
+pub(super) struct Reader {
+    path: Arc<PathBuf>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    places: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// A reader of a file that is there. Nothing is opened before it is used.
+    pub(super) fn of(path: &Path) -> Self {
+        Self {
+            path: Arc::new(path.to_owned()),
+            idle: Arc::default(),
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        }
+    }
+
+    /// Reads, on a thread that may wait for the disk.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let stopped = |error: &dyn fmt::Display| sqlx::Error::Io(std::io::Error::other(error.to_string()));
+        let place = self.places.clone().acquire_owned().await.map_err(|error| stopped(&error))?;
+        let reader = self.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let idle = reader.idle().pop();
+            let connection = idle.map_or_else(|| open(&reader.path), Ok)?;
+            let done = work(&connection);
+            // One that failed is closed: the next one begins anew.
+            if done.is_ok() {
+                reader.idle().push(connection);
+            }
+            drop(place);
+            done
+        });
+        reading.await.map_err(|error| stopped(&error))?
+    }
+
+    /// The events that fulfil a condition, which may end with an order and a limit.
+    pub(super) async fn events(
+        &self,
+        condition: String,
+        params: impl Params + Send + 'static,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {COLUMNS} FROM event WHERE {condition}");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(params)?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(event(row)?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// What changed behind a position, at most `limit`.
+    pub(super) async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, LedgerError> {
+        self.read(move |connection| {
+            let sql = "SELECT position, team, stream, stream_version FROM event WHERE position > ?1 \
+                       ORDER BY position LIMIT ?2";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query((after, limit))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(read_change(row.get(0)?, id(row, 1)?, row.get(2)?, row.get(3)?)?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+pub(super) fn id(row: &Row<'_>, column: usize) -> Result<Uuid, rusqlite::Error> {
+    row.get(column).map(Uuid::from_bytes)
+}
+
+pub(super) fn optional_id(row: &Row<'_>, column: usize) -> Result<Option<Uuid>, rusqlite::Error> {
+    row.get::<_, Option<_>>(column).map(|id| id.map(Uuid::from_bytes))
+}
+
+fn event(row: &Row<'_>) -> Result<RecordedEvent, LedgerError> {
+    let row = EventRow {
+        position: row.get(0)?,
+        team: id(row, 1)?,
+        stream: row.get(2)?,
+        stream_version: row.get(3)?,
+        event_id: id(row, 4)?,
+        event_type: row.get(5)?,
+        schema_version: row.get(6)?,
+        occurred_at: row.get(7)?,
+        recorded_at: row.get(8)?,
+        causation_id: optional_id(row, 9)?,
+        correlation_id: optional_id(row, 10)?,
+        actor: row.get(11)?,
+        payload: row.get(12)?,
+        leaf_hash: row.get(13)?,
+    };
+    row.into_event()
+}
