@@ -316,31 +316,68 @@ impl AppendTx for PostgresAppend {
     async fn look_up(&mut self, streams: &[(TeamId, StreamId)], event_ids: &[Uuid]) -> Result<LookUp, LedgerError> {
         let (teams, names): (Vec<Uuid>, Vec<String>) =
             streams.iter().map(|(team, stream)| (team.0, stream.to_string())).unzip();
+        // One way to the server and back for both.
         let rows = sqlx::query(
-            "SELECT s.team, s.stream, s.version FROM unnest($1::uuid[], $2::text[]) AS asked (team, stream) \
-             JOIN ledger.stream s ON s.team = asked.team AND s.stream = asked.stream",
+            "SELECT s.team, s.stream, s.version, NULL::uuid, NULL::bigint \
+             FROM unnest($1::uuid[], $2::text[]) AS asked (team, stream) \
+             JOIN ledger.stream s ON s.team = asked.team AND s.stream = asked.stream \
+             UNION ALL SELECT NULL, NULL, NULL, event_id, position FROM ledger.event WHERE event_id = ANY($3)",
         )
         .bind(teams)
         .bind(names)
+        .bind(event_ids.to_vec())
         .fetch_all(&mut *self.tx)
         .await?;
-        let mut versions = HashMap::new();
+        let mut found = LookUp::default();
         for row in rows {
+            if let Some(event_id) = row.try_get(3)? {
+                found.known.insert(event_id, Position(row.try_get(4)?));
+                continue;
+            }
             let name: String = row.try_get(1)?;
             let stream = name.parse().map_err(|_| LedgerError::Corrupt {
                 position: self.head.position.0,
                 column: "stream",
                 value: name,
             })?;
-            versions.insert((TeamId(row.try_get(0)?), stream), row.try_get(2)?);
+            found.versions.insert((TeamId(row.try_get(0)?), stream), row.try_get(2)?);
         }
-        Ok(LookUp { versions, known: known_ids(&mut self.tx, event_ids).await? })
+        Ok(found)
     }
 
     async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError> {
-        insert_events(&mut self.tx, events).await?;
-        move_streams(&mut self.tx, events).await?;
-        sqlx::query("UPDATE ledger.ledger_head SET position = $1, recorded_at = $2, frontier = $3 WHERE id = 1")
+        // One way to the server and back for all three: while it lasts, nobody else appends.
+        let insert = format!(
+            "WITH inserted AS (INSERT INTO ledger.event ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::uuid[], \
+             $3::text[], $4::bigint[], $5::uuid[], $6::text[], $7::smallint[], $8::bigint[], $9::bigint[], \
+             $10::uuid[], $11::uuid[], $12::text[], $13::bytea[], $14::bytea[])), \
+             moved AS (INSERT INTO ledger.stream (team, stream, version, position) \
+             SELECT * FROM unnest($15::uuid[], $16::text[], $17::bigint[], $18::bigint[]) \
+             ON CONFLICT (team, stream) DO UPDATE SET version = excluded.version, position = excluded.position) \
+             UPDATE ledger.ledger_head SET position = $19, recorded_at = $20, frontier = $21 WHERE id = 1"
+        );
+        let column = |of: fn(&RecordedEvent) -> i64| events.iter().map(of).collect::<Vec<_>>();
+        let versions = events.iter().map(|event| i16::try_from(event.schema_version).unwrap_or(i16::MAX));
+        let ends = stream_ends(events);
+        sqlx::query(AssertSqlSafe(insert))
+            .bind(column(|event| event.position.0))
+            .bind(events.iter().map(|event| event.team.0).collect::<Vec<_>>())
+            .bind(events.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
+            .bind(column(|event| event.stream_version))
+            .bind(events.iter().map(|event| event.event_id).collect::<Vec<_>>())
+            .bind(events.iter().map(|event| event.event_type.clone()).collect::<Vec<_>>())
+            .bind(versions.collect::<Vec<_>>())
+            .bind(column(|event| event.occurred_at.as_microsecond()))
+            .bind(column(|event| event.recorded_at.as_microsecond()))
+            .bind(events.iter().map(|event| event.provenance.causation).collect::<Vec<_>>())
+            .bind(events.iter().map(|event| event.provenance.correlation).collect::<Vec<_>>())
+            .bind(events.iter().map(|event| event.provenance.actor.clone()).collect::<Vec<_>>())
+            .bind(events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>())
+            .bind(events.iter().map(|event| event.leaf_hash.to_vec()).collect::<Vec<_>>())
+            .bind(ends.iter().map(|event| event.team.0).collect::<Vec<_>>())
+            .bind(ends.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
+            .bind(ends.iter().map(|event| event.stream_version).collect::<Vec<_>>())
+            .bind(ends.iter().map(|event| event.position.0).collect::<Vec<_>>())
             .bind(head.position.0)
             .bind(head.recorded_at.as_microsecond())
             .bind(head.frontier.to_bytes())
@@ -361,50 +398,6 @@ impl AppendTx for PostgresAppend {
 fn rolled_back(error: &sqlx::Error) -> bool {
     let refusal = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     refusal.is_some_and(|refusal| refusal.severity() == PgSeverity::Error)
-}
-
-async fn insert_events(tx: &mut Transaction<'static, Postgres>, events: &[RecordedEvent]) -> Result<(), LedgerError> {
-    let insert = format!(
-        "INSERT INTO ledger.event ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], \
-         $4::bigint[], $5::uuid[], $6::text[], $7::smallint[], $8::bigint[], $9::bigint[], $10::uuid[], \
-         $11::uuid[], $12::text[], $13::bytea[], $14::bytea[])"
-    );
-    let column = |of: fn(&RecordedEvent) -> i64| events.iter().map(of).collect::<Vec<_>>();
-    let versions = events.iter().map(|event| i16::try_from(event.schema_version).unwrap_or(i16::MAX));
-    sqlx::query(AssertSqlSafe(insert))
-        .bind(column(|event| event.position.0))
-        .bind(events.iter().map(|event| event.team.0).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
-        .bind(column(|event| event.stream_version))
-        .bind(events.iter().map(|event| event.event_id).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.event_type.clone()).collect::<Vec<_>>())
-        .bind(versions.collect::<Vec<_>>())
-        .bind(column(|event| event.occurred_at.as_microsecond()))
-        .bind(column(|event| event.recorded_at.as_microsecond()))
-        .bind(events.iter().map(|event| event.provenance.causation).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.provenance.correlation).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.provenance.actor.clone()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.leaf_hash.to_vec()).collect::<Vec<_>>())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
-async fn move_streams(tx: &mut Transaction<'static, Postgres>, events: &[RecordedEvent]) -> Result<(), LedgerError> {
-    let ends = stream_ends(events);
-    sqlx::query(
-        "INSERT INTO ledger.stream (team, stream, version, position) \
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) \
-         ON CONFLICT (team, stream) DO UPDATE SET version = excluded.version, position = excluded.position",
-    )
-    .bind(ends.iter().map(|event| event.team.0).collect::<Vec<_>>())
-    .bind(ends.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
-    .bind(ends.iter().map(|event| event.stream_version).collect::<Vec<_>>())
-    .bind(ends.iter().map(|event| event.position.0).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 #[async_trait]

@@ -74,6 +74,8 @@ impl Batcher {
             Some(job) => job,
             None => self.requests.recv().await?,
         };
+        // Those whose answer has just gone out have a moment to ask again: they share this commit, not the next one.
+        tokio::task::yield_now().await;
         let (mut events, mut bytes) = (first.request.events.len(), first.bytes());
         let mut batch = vec![first];
         while batch.len() < BATCH_REQUESTS_MAX {

@@ -37,10 +37,10 @@ async fn check_events(ledger: &SqliteLedger, after: i64, until: i64) -> Result<V
 /// The columns, or which of them is not of its type.
 fn raw_event<'r>(position: i64, row: &'r rusqlite::Row<'_>) -> Result<RawEvent<'r>, String> {
     let text = |column: usize, name| -> Result<&'r str, String> {
-        Ok(row.get_ref(column).map_err(bad(name))?.as_str().map_err(bad(name))?)
+        row.get_ref(column).map_err(bad(name))?.as_str().map_err(bad(name))
     };
     let bytes = |column: usize, name| -> Result<&'r [u8], String> {
-        Ok(row.get_ref(column).map_err(bad(name))?.as_blob().map_err(bad(name))?)
+        row.get_ref(column).map_err(bad(name))?.as_blob().map_err(bad(name))
     };
     Ok(RawEvent {
         position,
