@@ -14,6 +14,7 @@ mod rebuild;
 mod reference_http;
 mod replay;
 mod run;
+mod shop;
 mod sign;
 mod signature;
 mod story;

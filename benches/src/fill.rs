@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::licenses::Issuer;
 use crate::measure::Measure;
 use crate::ours;
+use crate::shop::{self, Shop};
 use crate::story::{Author, STORY_EVENTS};
 
 /// Events of one request: as many as a batch takes.
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// Licences instead of stories, with keys that the load generator knows. The team must exist in the folder.
     #[arg(long)]
     licenses: Option<u64>,
+    /// A second product, and with it customers, deliveries and mails around the licences.
+    #[arg(long, requires = "licenses")]
+    rare_product: Option<Uuid>,
 }
 
 /// Appends the events.
@@ -43,6 +47,10 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let team = TeamId(args.team);
     if let Some(licenses) = args.licenses {
         let issuer = Issuer::new(ring(&args.db).await?, team, args.product).await?;
+        if let Some(rare_product) = args.rare_product {
+            let shop = Shop::new(issuer, Author::new(team, args.product), rare_product);
+            return append(&args.db, team, licenses, shop::EVENTS_MAX, |number| shop.sale(number)).await;
+        }
         return append(&args.db, team, licenses, 1, |number| vec![issuer.issued(number)]).await;
     }
     let author = Author::new(team, args.product);

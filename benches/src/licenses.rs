@@ -5,7 +5,7 @@ use keyledger_events::event::license::{LicenseIssued, Offer, Terms};
 use keyledger_events::id::{derived, fresh};
 use keyledger_events::keys::KeyRing;
 use keyledger_events::sealed::{DataKey, SealContext};
-use keyledger_events::{Clock as _, NewEvent, StreamId, StreamKind, SystemClock, TeamId, Timestamp};
+use keyledger_events::{Clock as _, NewEvent, Sealed, StreamId, StreamKind, SystemClock, TeamId, Timestamp};
 use uuid::Uuid;
 
 /// Characters of a group of a licence key, as decimal digits hold them.
@@ -26,11 +26,11 @@ pub(crate) fn device(number: u64) -> String {
 
 /// Issues a team's licences, with the keys of a folder that keyledger made.
 pub(crate) struct Issuer {
-    team: TeamId,
+    pub(crate) team: TeamId,
     product: Uuid,
     ring: KeyRing,
     key: DataKey,
-    now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 impl Issuer {
@@ -45,9 +45,8 @@ impl Issuer {
         let (text, event_id, name) = (key(number), fresh(), number.to_string());
         let id = |what| derived(self.team, &[what, &name]);
         let lookup = self.ring.fingerprint("license-key", &[self.team.0.as_bytes(), text.as_bytes()]);
-        let context = SealContext { team: self.team, event_id, field: "key" };
         let event = LicenseIssued {
-            key: self.key.seal(context, text.as_bytes()),
+            key: self.seal(event_id, "key", text.as_bytes()),
             key_lookup: hex::encode(lookup),
             provider: Origin::Manual,
             livemode: None,
@@ -59,6 +58,11 @@ impl Issuer {
         };
         let stream = StreamId::new(StreamKind::License, id("bench verified license"));
         NewEvent { stream, event_id, occurred_at: self.now, event: event.into() }
+    }
+
+    /// Seals a value of an event under the team's key.
+    pub(crate) fn seal(&self, event_id: Uuid, field: &'static str, plaintext: &[u8]) -> Sealed {
+        self.key.seal(SealContext { team: self.team, event_id, field }, plaintext)
     }
 
     fn terms(&self) -> Terms {

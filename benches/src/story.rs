@@ -73,7 +73,8 @@ impl Author {
         events.push(NewEvent::new(inbox, self.now, ProviderEventApplied { summary, warnings: Vec::new() }));
     }
 
-    fn received(&self, inbox: StreamId, invoice: &str) -> NewEvent {
+    /// A delivery that tells of an invoice.
+    pub(crate) fn received(&self, inbox: StreamId, invoice: &str) -> NewEvent {
         let event_id = fresh();
         let event = ProviderEventReceived {
             provider: Provider::Stripe,

@@ -1,5 +1,7 @@
 //! Pages of lists, newest first, by position: what is added meanwhile shifts nothing.
 
+use std::collections::BTreeSet;
+
 use keyledger_events::Position;
 use uuid::Uuid;
 
@@ -97,17 +99,46 @@ impl Conditions {
     }
 
     /// The same, each way to fulfil it looked for by itself: rows of one id alone by an index of the column, the others
-    /// among those where `several` is 1. Once for a list.
+    /// among those where `several` is 1.
     pub(crate) fn names_one_of_indexed(mut self, column: &str, several: &str, ids: &[Uuid]) -> Self {
         if ids.is_empty() {
             return self;
         }
-        for id in ids {
+        let mut ways = Vec::new();
+        // Each once, or its rows would come twice.
+        for id in ids.iter().collect::<BTreeSet<_>>() {
             self.args.push(Value::text(id.to_string()));
-            self.alternatives.push(format!("{column} = ${}", self.args.len()));
+            ways.push(format!("{column} = ${}", self.args.len()));
         }
         let named = self.named(column, ids);
-        self.alternatives.push(format!("{several} = 1 AND {named}"));
+        ways.push(format!("{several} = 1 AND {named}"));
+        self.by_each(&ways)
+    }
+
+    /// `column` is one of `words`, each looked for by itself; without words anything is right. Words other than `common`
+    /// are found by an index of the rows where `column <> 'common'`, which the condition therefore says.
+    pub(crate) fn one_of_rare(self, column: &str, common: &str, words: &[&'static str]) -> Self {
+        let way = |word: &&'static str| {
+            let rare = if *word == common { String::new() } else { format!("{column} <> '{common}' AND ") };
+            format!("{rare}{column} = '{word}'")
+        };
+        self.by_each(&words.iter().collect::<BTreeSet<_>>().into_iter().map(way).collect::<Vec<_>>())
+    }
+
+    /// `column` is one of `words`, which are different, each looked for by itself.
+    pub(crate) fn one_of_each(self, column: &str, words: &[&'static str]) -> Self {
+        self.by_each(&words.iter().map(|word| format!("{column} = '{word}'")).collect::<Vec<_>>())
+    }
+
+    /// One of these conditions, no two of which a row fulfils, each looked for by itself.
+    fn by_each(mut self, ways: &[String]) -> Self {
+        self.alternatives = match (ways, self.alternatives.as_slice()) {
+            ([], _) => return self,
+            (_, []) => ways.to_vec(),
+            (_, before) => {
+                before.iter().flat_map(|one| ways.iter().map(move |two| format!("{one} AND {two}"))).collect()
+            }
+        };
         self
     }
 

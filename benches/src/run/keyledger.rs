@@ -38,6 +38,11 @@ impl Ledger {
         Ok(Self { folder, team, product })
     }
 
+    /// Makes another product; its id.
+    pub(crate) fn another_product(&self, context: &Context, name: &str) -> anyhow::Result<String> {
+        cli_id(context, &self.folder, &["product", "create", "--team", &self.team, name, "--json"])
+    }
+
     /// Connects it to a Stripe.
     pub(crate) fn connect_stripe(&self, context: &Context, url: &str) -> anyhow::Result<()> {
         let set = ["integration", "set", "stripe", "--team", &self.team, "--webhook-secret", SECRET];

@@ -19,6 +19,9 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Stripe, Self::Polymart];
+
     /// The word used in URLs, ids and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

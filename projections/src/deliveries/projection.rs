@@ -13,7 +13,7 @@ pub struct DeliveriesFold;
 
 impl Fold for DeliveriesFold {
     const NAME: &'static str = "deliveries";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -29,6 +29,8 @@ impl Fold for DeliveriesFold {
         key_columns: 2,
         indexes: &[
             Index { name: "listed", columns: "team, requested_position", only: None },
+            // Nearly all are sent: a few others are not looked for among them.
+            Index { name: "unlike_most", columns: "team, state, requested_position", only: Some("state <> 'sent'") },
             Index { name: "purchase", columns: "team, purchase", only: None },
             Index { name: "customer", columns: "team, customer_id", only: None },
             Index { name: "pending", columns: "requested_position, ready_at", only: Some("ready_at IS NOT NULL") },

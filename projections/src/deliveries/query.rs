@@ -24,8 +24,9 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn deliveries(&self, states: &[DeliveryState], page: Page) -> Result<Vec<Delivery>, QueryError> {
-        let conditions =
-            Conditions::default().equal("team", self.team).one_of("state", states.iter().map(|state| state.as_str()));
+        let states: Vec<_> = states.iter().map(|state| state.as_str()).collect();
+        let conditions = Conditions::default().equal("team", self.team);
+        let conditions = conditions.one_of_rare("state", DeliveryState::Sent.as_str(), &states);
         self.list_deliveries(conditions, page).await
     }
 

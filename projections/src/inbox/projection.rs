@@ -14,7 +14,7 @@ pub struct InboxFold;
 
 impl Fold for InboxFold {
     const NAME: &'static str = "inbox";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -32,7 +32,13 @@ impl Fold for InboxFold {
         ],
         key_columns: 2,
         indexes: &[
-            Index { name: "listed", columns: "team, received_position, outcome", only: None },
+            Index { name: "listed", columns: "team, provider, received_position", only: None },
+            // Nearly all are applied: a few others are not looked for among them.
+            Index {
+                name: "unlike_most",
+                columns: "team, provider, outcome, received_position",
+                only: Some("outcome <> 'applied'"),
+            },
             Index { name: "provider_event", columns: "team, provider, provider_event_id", only: None },
             Index { name: "pending", columns: "received_position, ready_at", only: Some("ready_at IS NOT NULL") },
         ],

@@ -67,12 +67,14 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn search_inbox(&self, filter: &InboxFilter, page: Page) -> Result<Vec<InboxEntry>, QueryError> {
+        let providers = filter.provider.map_or(Provider::ALL.to_vec(), |provider| vec![provider]);
+        let outcomes: Vec<_> = filter.outcomes.iter().map(|outcome| outcome.as_str()).collect();
         let conditions = Conditions::default()
             .equal("team", self.team)
-            .equal_if("provider", filter.provider.map(|provider| Value::text(provider.as_str())))
+            .one_of_each("provider", &providers.iter().map(|provider| provider.as_str()).collect::<Vec<_>>())
+            .one_of_rare("outcome", Outcome::Applied.as_str(), &outcomes)
             .equal_if("event_type", filter.event_type.as_deref().map(Value::text))
             .equal_if("provider_event_id", filter.provider_event_id.as_deref().map(Value::text))
-            .one_of("outcome", filter.outcomes.iter().map(|outcome| outcome.as_str()))
             .at_least("received_at", filter.received_from)
             .less("received_at", filter.received_until)
             .contains("reason", filter.reason.as_deref());

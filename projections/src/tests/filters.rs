@@ -1,24 +1,34 @@
 //! Which licences a filter finds, in pages and counted: always those that a look at every licence finds.
 
-use keyledger_events::event::inbox::Origin;
+use keyledger_events::event::delivery::{MailAbandoned, MailSent};
+use keyledger_events::event::inbox::{
+    Origin, Provider, ProviderEventApplied, ProviderEventIgnored, ProviderEventRejected,
+};
 use keyledger_events::event::license::{LicenseAmended, Offer, Terms};
 use keyledger_events::id::StreamKind;
-use keyledger_events::{Position, StreamId, TeamId, id};
+use keyledger_events::{Event, NewEvent, Position, StreamId, TeamId, id};
 use uuid::Uuid;
 
 use super::facts::*;
 use super::home::Home;
 use super::{TestResult, stories};
+use crate::deliveries::{Delivery, DeliveryState};
+use crate::inbox::{InboxEntry, InboxFilter, Outcome};
 use crate::licenses::{License, LicenseFilter};
 use crate::page::{NumberedPage, Order, Page};
 
-stories!(a_filter_finds_what_a_look_at_every_licence_finds, who_holds_very_many_licences_is_found_on_a_walk);
+stories!(
+    a_filter_finds_what_a_look_at_every_licence_finds,
+    who_holds_very_many_licences_is_found_on_a_walk,
+    a_filter_finds_what_a_look_at_every_provider_event_finds,
+    a_filter_finds_what_a_look_at_every_mail_finds,
+);
 
 const PRODUCTS: [Uuid; 3] = [Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3)];
 const CUSTOMERS: [Uuid; 3] = [Uuid::from_u128(11), Uuid::from_u128(12), Uuid::from_u128(13)];
 
 /// A licence of the first product for every second one, of two products for some, amended for others.
-fn licenses(team: TeamId, purchase: StreamId) -> Vec<keyledger_events::NewEvent> {
+fn licenses(team: TeamId, purchase: StreamId) -> Vec<NewEvent> {
     let mut events = Vec::new();
     for number in 0..24_usize {
         let license = stream(StreamKind::License);
@@ -123,6 +133,93 @@ async fn who_holds_very_many_licences_is_found_on_a_walk(home: &Home) -> TestRes
         let found = views.licenses(&filter, Page::default()).await?;
         assert!(found.iter().all(|license| license.customer_ids() == [customer]));
         assert_eq!((found.len(), views.count_licenses(&filter).await?), (right, u64::try_from(right)?));
+    }
+    Ok(())
+}
+
+/// A list in pages of two.
+async fn paged<T>(
+    mut page_of: impl AsyncFnMut(Page) -> TestResult<Vec<T>>,
+    place: impl Fn(&T) -> Position,
+) -> TestResult<Vec<T>> {
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let page = page_of(Page { before, limit: Some(2) }).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        before = Some(place(last));
+        all.extend(page);
+    }
+}
+
+async fn a_filter_finds_what_a_look_at_every_provider_event_finds(home: &Home) -> TestResult {
+    let (team, runner) = (team(), home.runner());
+    for number in 0..24 {
+        let entry = stream(StreamKind::Inbox);
+        let mut told = received(team, entry, &format!("evt_{number}"));
+        if let Event::ProviderEventReceived(received) = &mut told.event
+            && number % 3 == 0
+        {
+            received.provider = Provider::Polymart;
+        }
+        let concluded: Event = match number % 4 {
+            0 => ProviderEventApplied { summary: "one licence".to_owned(), warnings: Vec::new() }.into(),
+            1 => ProviderEventIgnored { reason: "of no use".to_owned() }.into(),
+            2 => ProviderEventRejected { reason: "unknown".to_owned() }.into(),
+            _ => {
+                home.append(team, vec![told]).await?;
+                continue;
+            }
+        };
+        home.append(team, vec![told, event(entry, concluded)]).await?;
+    }
+    home.catch_up(&runner).await?;
+    let views = home.views.team(team);
+    let all = views.inbox(&[], Page::default()).await?;
+    assert!(all.len() == 24 && all.is_sorted_by_key(|entry| -entry.received_position.0), "newest first");
+    let [pending, applied, rejected] = [Outcome::Pending, Outcome::Applied, Outcome::Rejected];
+    for provider in [None, Some(Provider::Stripe), Some(Provider::Polymart)] {
+        for outcomes in
+            [vec![], vec![pending], vec![applied], vec![rejected, applied], vec![rejected, pending, rejected]]
+        {
+            let filter = InboxFilter { provider, outcomes: outcomes.clone(), ..InboxFilter::default() };
+            let right = |entry: &&InboxEntry| {
+                provider.is_none_or(|provider| entry.provider == provider)
+                    && (outcomes.is_empty() || outcomes.contains(&entry.outcome))
+            };
+            let right: Vec<_> = all.iter().filter(right).map(|entry| entry.id).collect();
+            let page_of = async |page| Ok(views.search_inbox(&filter, page).await?);
+            let found = paged(page_of, |entry| entry.received_position).await?;
+            assert_eq!(found.iter().map(|entry| entry.id).collect::<Vec<_>>(), right, "{filter:?}");
+            assert!(!right.is_empty(), "{filter:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_filter_finds_what_a_look_at_every_mail_finds(home: &Home) -> TestResult {
+    let (team, runner, purchase) = (team(), home.runner(), stream(StreamKind::Purchase));
+    for number in 0..12 {
+        let mail = stream(StreamKind::Delivery);
+        let mut events = vec![mail_requested(team, mail, purchase)];
+        match number % 3 {
+            0 => events.push(event(mail, MailSent { attempts: 1 })),
+            1 => events.push(event(mail, MailAbandoned { reason: "550".to_owned() })),
+            _ => {}
+        }
+        home.append(team, events).await?;
+    }
+    home.catch_up(&runner).await?;
+    let views = home.views.team(team);
+    let all = views.deliveries(&[], Page::default()).await?;
+    assert_eq!(all.len(), 12);
+    let [pending, sent, abandoned] = [DeliveryState::Pending, DeliveryState::Sent, DeliveryState::Abandoned];
+    for states in [vec![], vec![sent], vec![pending], vec![abandoned, sent], vec![abandoned, pending, abandoned]] {
+        let right = |mail: &&Delivery| states.is_empty() || states.contains(&mail.state);
+        let right: Vec<_> = all.iter().filter(right).map(|mail| mail.id).collect();
+        let found =
+            paged(async |page| Ok(views.deliveries(&states, page).await?), |mail| mail.requested_position).await?;
+        assert_eq!(found.iter().map(|mail| mail.id).collect::<Vec<_>>(), right, "{states:?}");
+        assert!(!right.is_empty(), "{states:?}");
     }
     Ok(())
 }

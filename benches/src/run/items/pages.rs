@@ -4,13 +4,14 @@
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use keyledger_events::TeamId;
 
 use crate::measure::median;
 use crate::run::context::Context;
 use crate::run::item::{Bar, Row};
 use crate::run::keyledger::{Disk, Ledger};
 use crate::run::process::{Answer, Running};
-use crate::run::verified;
+use crate::shop::first_customer;
 
 /// Licences of the large ledger.
 const MANY: u32 = 1_000_000;
@@ -23,22 +24,30 @@ const PAGE_MS: f64 = 100.0;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Pages of a team.
-const PAGES: [&str; 17] = [
+/// Pages of a team; in braces, what is rare among very much else.
+const PAGES: [&str; 25] = [
     "",
     "licenses",
     "licenses?standing=in-force",
     "licenses?standing=revoked",
     "licenses?standing=expiring",
+    "licenses?standing=upcoming",
+    "licenses?product={product}",
+    "{license}",
     "customers",
+    "customers/{customer}",
     "products",
     "integrations",
     "inbox",
     "inbox?outcome=rejected",
+    "inbox?provider=polymart",
     "mails",
+    "mails?state=abandoned",
     "requests",
     "blacklist",
     "audit",
+    "api-keys",
+    "webhooks",
     "projections",
     "settings",
     "members",
@@ -49,6 +58,8 @@ struct Site {
     server: Running,
     cookie: String,
     root: String,
+    product: String,
+    customer: String,
     license: String,
 }
 
@@ -56,8 +67,7 @@ pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
     let large = Site::open(context, "pages-large", context.scaled(MANY))?;
     let small = Site::open(context, "pages-small", context.scaled(FEW))?;
     let mut rows = Vec::new();
-    let of_license = "one licence";
-    for page in PAGES.into_iter().chain([of_license]) {
+    for page in PAGES {
         let mut pairs = Vec::new();
         for _ in 0..context.rounds {
             // Their ratio as a rate: a page that takes twice as long is half as fast.
@@ -75,19 +85,26 @@ pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
 
 impl Site {
     fn open(context: &Context, name: &str, licenses: u64) -> anyhow::Result<Self> {
-        let ledger = verified::ledger(context, name, licenses)?;
+        let ledger = Ledger::make(context, name)?;
+        let product = ledger.another_product(context, "Bench Theme")?;
+        let (db, count) = (ledger.folder.to_string_lossy(), licenses.to_string());
+        let owner = ["--team", &ledger.team, "--product", &ledger.product, "--rare-product", &product];
+        context.measure(&[&["fill", "--db", &db, "--licenses", &count][..], &owner].concat())?;
+        let customer = first_customer(TeamId(ledger.team.parse()?)).to_string();
         let server = ledger.serve(context, Disk::Native)?;
         let cookie = sign_up(context, &ledger, &server)?;
         let root = format!("/teams/{}/", ledger.team);
-        let mut site = Self { server, cookie, root, license: String::new() };
+        let mut site = Self { server, cookie, root, product, customer, license: String::new() };
         let list = site.get("licenses")?.body;
         let (_, rest) = list.split_once("class=\"key\" href=\"").context("no licence is listed")?;
-        site.license = rest.split('"').next().unwrap_or_default().to_owned();
+        let path = rest.split('"').next().and_then(|path| path.strip_prefix(&site.root));
+        site.license = path.context("a licence is elsewhere")?.to_owned();
         Ok(site)
     }
 
     fn get(&self, page: &str) -> anyhow::Result<Answer> {
-        let path = if page == "one licence" { self.license.clone() } else { format!("{}{page}", self.root) };
+        let page = page.replace("{product}", &self.product).replace("{customer}", &self.customer);
+        let path = format!("{}{}", self.root, page.replace("{license}", &self.license));
         let answer = self.server.request(&format!("GET {path} HTTP/1.1"), &[("cookie", &self.cookie)], "")?;
         ensure!(answer.status == 200, "{path} was answered {}: {}", answer.status, answer.body);
         Ok(answer)
