@@ -43,6 +43,12 @@ pub enum BackupError {
     /// The keys store does not answer.
     #[error("the keys store: {0}")]
     Keys(#[from] sqlx::Error),
+    /// Some keys are under the master key from before, others under the next one: no one master key opens the copy.
+    #[error(
+        "the master key is being rotated; run it again afterwards. When no rotation is under way any more, \
+         `keyledger keys rotate-master` finishes the one that was cut short"
+    )]
+    Rotating,
     /// The master key cannot be read.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use keyledger_events::keys::MasterRecord;
 use keyledger_events::merkle::{Frontier, Hash};
 use keyledger_events::store::Head;
 use keyledger_events::{LedgerError, Position, Timestamp};
+use uuid::Uuid;
 
 use super::archive::Archive;
 use super::error::BackupError;
@@ -70,6 +72,7 @@ pub async fn take(
     if to.keys.as_ref() == Some(&to.ledger) {
         return Err(BackupError::SamePlace(to.ledger.clone()));
     }
+    steady_master(archive).await?;
     let folder = NewFolder::begin(&to.ledger)?;
     let keys_place = to.keys.clone().unwrap_or_else(|| folder.inside(KEYS_FOLDER));
     let keys_folder = NewFolder::begin_again(&keys_place)?;
@@ -154,6 +157,7 @@ async fn copy_keys(
     folder: &NewFolder,
     progress: &mut impl FnMut(Progress),
 ) -> Result<(Written, Counts), BackupError> {
+    let master = steady_master(archive).await?;
     let mut file = folder.file(KEYS_FILE)?;
     let (mut counts, mut buffer) = (Counts::default(), Vec::new());
     let mut after = None;
@@ -178,7 +182,18 @@ async fn copy_keys(
         file.line(&KeyLine::from(&key), &mut buffer)?;
         counts.server_keys += 1;
     }
+    if steady_master(archive).await? != master {
+        return Err(BackupError::Rotating);
+    }
     Ok((file.finish()?, counts))
+}
+
+/// The id of the master key that every key is under; `None` where none is known yet.
+async fn steady_master(archive: &Archive) -> Result<Option<Uuid>, BackupError> {
+    match archive.keys.master().await? {
+        Some(MasterRecord { handed_over: Some(_), .. }) => Err(BackupError::Rotating),
+        steady => Ok(steady.map(|record| record.id)),
+    }
 }
 
 /// Where the keys are when nobody says otherwise.

@@ -1,5 +1,6 @@
 //! Keys are rotated while buyers buy and programs verify, and what the old ones signed or sealed stays good.
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -17,6 +18,7 @@ use crate::support::{Backend, Error, Keyledger, TestApp, TestResult, eventually,
 on_both_stores!(
     buyers_buy_while_the_master_key_is_rotated,
     a_rotation_of_the_master_key_survives_kills,
+    no_backup_is_taken_while_the_master_key_is_rotated,
     a_team_signs_with_another_key_and_old_signatures_are_good,
     the_server_signs_with_another_key_and_old_signatures_are_good,
 );
@@ -144,6 +146,40 @@ async fn a_rotation_of_the_master_key_survives_kills(backend: Backend) -> TestRe
     app.server.change_environment(new_environment(&app, backend)?)?;
     app.server.restart().await?;
     check_readable(&app.server, &app, &emails).await
+}
+
+/// Interleaving: keys are copied while they are put under another master key. No one master key would open the copy.
+async fn no_backup_is_taken_while_the_master_key_is_rotated(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    app.deliver(&[checkout(&app).completed()]).await?;
+    let copies = tempfile::tempdir()?;
+    let (to, apart) = (copies.path().join("ledger").display().to_string(), copies.path().join("keys"));
+    let backup = ["backup", "--to", to.as_str(), "--keys-to", &apart.display().to_string()].map(str::to_owned);
+    let backup = backup.each_ref().map(String::as_str);
+    let args = rotation(&app, backend, "60");
+    let mut command = app.server.command(&[]);
+    let mut rotating = command.args(&args).stdout(std::process::Stdio::null()).spawn()?;
+    let refused = eventually("a backup that is refused", async || {
+        let taken = app.server.cli_output(&backup, None).await?;
+        for folder in [to.as_ref(), apart.as_path()] {
+            if folder.exists() {
+                std::fs::remove_dir_all(folder)?;
+            }
+        }
+        Ok((!taken.status.success()).then(|| String::from_utf8_lossy(&taken.stderr).into_owned()))
+    })
+    .await;
+    // Cut short, it is still one that is not done.
+    rotating.kill()?;
+    rotating.wait()?;
+    let refused = refused?;
+    assert!(refused.contains("being rotated") && refused.contains("rotate-master"), "{refused}");
+    assert!(!app.server.cli_output(&backup, None).await?.status.success(), "a copy under two master keys");
+    assert!(!Path::new(&to).exists() && !apart.exists(), "nothing is left");
+    rotate(&app, backend, "0").await?;
+    app.server.change_environment(new_environment(&app, backend)?)?;
+    app.server.cli(&[&backup[..], &["--json"]].concat()).await?;
+    Ok(())
 }
 
 async fn challenged(app: &TestApp, server: &Keyledger, key: &str, challenge: &str) -> Result<Verdict, Error> {
