@@ -11,6 +11,7 @@ on_both_stores!(
     a_session_that_somebody_else_planted_is_worth_nothing,
     signing_in_is_limited_and_says_nothing_about_who_there_is,
     a_removed_member_is_out_at_once,
+    a_changed_password_ends_every_other_sign_in_in_every_browser,
     the_first_start_belongs_to_who_has_the_link,
 );
 
@@ -183,6 +184,40 @@ async fn a_removed_member_is_out_at_once(backend: Backend) -> TestResult {
     assert!(admin.get(&page).await?.to.starts_with("/sign-in"));
     let gone = [("email", "admin@example.test"), ("password", PASSWORD)];
     assert_eq!(Visitor::new(&app.server)?.send("/sign-in", &gone).await?.status, 422);
+    Ok(())
+}
+
+/// Guards: somebody else knows the password, and signed in with it in all teams that it opens.
+async fn a_changed_password_ends_every_other_sign_in_in_every_browser(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    Visitor::owner(&app.server, &app.team).await?;
+    let other = app.server.cli(&["team", "create", "Another", "--json"]).await?;
+    let other = other["id"].as_str().ok_or("no id")?.to_owned();
+    let invite = ["member", "invite", "ada@example.test", "--team", &other, "--role", "admin", "--json"];
+    let made = app.server.cli(&invite).await?;
+    let token = made["path"].as_str().and_then(|path| path.split_once('=')).ok_or("no token")?.1.to_owned();
+    let join = [("token", token.as_str()), ("new-password", PASSWORD), ("password-again", PASSWORD)];
+    assert_eq!(Visitor::new(&app.server)?.send("/invite", &join).await?.status, 303);
+
+    let sign_in = [("email", "ada@example.test"), ("password", PASSWORD)];
+    let (mut ada, mut mallory) = (Visitor::new(&app.server)?, Visitor::new(&app.server)?);
+    let (first, second) = (format!("/teams/{}/", app.team), format!("/teams/{other}/"));
+    for visitor in [&mut ada, &mut mallory] {
+        assert_eq!(visitor.send("/sign-in", &sign_in).await?.status, 303);
+        assert_eq!((visitor.get(&first).await?.status, visitor.get(&second).await?.status), (200, 200));
+    }
+    let new = "staple horse battery";
+    let account = format!("{second}account");
+    let fields = [("password", PASSWORD), ("new-password", new), ("password-again", new)];
+    assert_eq!(ada.submit(&account, &format!("{account}/password"), &fields).await?.status, 303);
+    assert_eq!((ada.get(&first).await?.status, ada.get(&second).await?.status), (200, 200), "hers goes on");
+    let shut = mallory.get(&second).await?;
+    assert!(shut.to.starts_with("/sign-in?next="), "{} {}", shut.status, shut.to);
+    assert_eq!(mallory.get(&shut.to).await?.status, 200, "and there the password is asked for");
+    assert_eq!(mallory.get(&first).await?.status, 200, "there the password is the old one");
+    assert_eq!(Visitor::new(&app.server)?.send("/sign-in", &sign_in).await?.to, "/");
+    assert_eq!(mallory.send("/sign-in", &sign_in).await?.status, 303);
+    assert_eq!(mallory.get(&second).await?.status, 404, "the old password opens one team");
     Ok(())
 }
 

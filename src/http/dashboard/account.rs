@@ -11,6 +11,7 @@ use super::change::{Anybody, Change, Confirmed};
 use super::first_start::new_password;
 use super::page::{Answer, page};
 use super::problem::Problem;
+use super::session::Membership;
 use super::shell::Shell;
 use super::viewer::Viewer;
 use super::when::When;
@@ -115,6 +116,8 @@ async fn change_password(State(front): State<Front>, change: Change<Anybody>) ->
         }
         let (new, kept) = (new_password(&change.fields)?, viewer.session.handle());
         members::change_password(app, &change.actor(), team, id, new, kept.as_deref()).await?;
+        let membership = Membership::of(team, &members::find(app, team, id).await?);
+        viewer.session.go_on_as(viewer.signed_in.clone(), membership).await?;
         Ok("Your password is changed, and every other browser is signed out.".to_owned())
     };
     change.done(changed.await, "account", "account").await

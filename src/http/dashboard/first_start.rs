@@ -86,7 +86,7 @@ async fn become_owner(front: &Front, fields: &Fields) -> Result<Membership, Prob
         None => teams::create(&front.app, ACTOR, fields.required("team-name", "The team's name")?).await?.id,
     };
     let id = members::register_owner(&front.app, ACTOR, team, email, password).await?;
-    Ok(Membership { team, id })
+    Ok(Membership::of(team, &members::find(&front.app, team, id).await?))
 }
 
 /// A password that was given twice alike.

@@ -52,7 +52,8 @@ pub(super) async fn join(State(front): State<Front>, session: Session, request: 
     let (team, member) = invited(&front, &session, token).await?;
     match joined(&front, &fields, token).await {
         Ok(()) => {
-            session.sign_in(vec![Membership { team, id: member.id }], front.app.clock.now()).await?;
+            let member = members::find(&front.app, team, member.id).await?;
+            session.sign_in(vec![Membership::of(team, &member)], front.app.clock.now()).await?;
             to(&format!("/teams/{team}/"))
         }
         Err(problem) => {

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::Member;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower_sessions::cookie::SameSite;
@@ -42,6 +43,21 @@ pub(super) struct Membership {
     pub(super) team: TeamId,
     /// The member.
     pub(super) id: Uuid,
+    /// The event that their password came with: whoever signed in with another one is signed out.
+    #[serde(default)]
+    password: Uuid,
+}
+
+impl Membership {
+    /// That of a member as they are now.
+    pub(super) fn of(team: TeamId, member: &Member) -> Self {
+        Self { team, id: member.id, password: member.password.as_ref().map_or(Uuid::nil(), |sealed| sealed.event_id) }
+    }
+
+    /// Whether it still speaks for the member as they are now.
+    pub(super) fn holds(&self, member: &Member) -> bool {
+        !self.password.is_nil() && *self == Self::of(self.team, member)
+    }
 }
 
 /// Who is signed in.
@@ -158,6 +174,20 @@ impl Session {
         signed_in.confirmed_at = now;
         self.inner.cycle_id().await?;
         Ok(self.inner.insert(SIGNED_IN, signed_in).await?)
+    }
+
+    /// Goes on as a member who has just changed their password.
+    ///
+    /// # Errors
+    /// When the session cannot be written.
+    pub(super) async fn go_on_as(&self, mut signed_in: SignedIn, membership: Membership) -> Result<(), Problem> {
+        signed_in
+            .memberships
+            .iter_mut()
+            .filter(|known| known.team == membership.team)
+            .for_each(|known| *known = membership);
+        self.inner.insert(SIGNED_IN, signed_in).await?;
+        Ok(self.inner.save().await?)
     }
 
     /// Begins the second step of signing in.

@@ -11,6 +11,7 @@ use super::page::{Answer, page, to};
 use super::problem::Problem;
 use super::session::{Halfway, Membership, Session};
 use super::shell::Shell;
+use super::viewer::holds;
 use crate::admin::members;
 use crate::http::{Front, body};
 
@@ -31,10 +32,12 @@ struct CodePage {
 }
 
 /// `GET /sign-in`
-pub(super) async fn show(session: Session, uri: Uri) -> Answer {
+pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri) -> Answer {
     let query = Fields::of_query(&uri);
     let next = own_path(query.raw("next"));
-    if session.signed_in().await?.is_some() {
+    if let Some(signed_in) = session.signed_in().await?
+        && holds(&front.app, &signed_in).await?
+    {
         return to(next);
     }
     page(&SignInPage { shell: Shell::bare("Sign in", session.said().await?), next, email: "", wrong: false })
@@ -52,7 +55,7 @@ pub(super) async fn password(State(front): State<Front>, session: Session, reque
         return refused(&SignInPage { shell, next, email, wrong: true });
     }
     let wants_code = known.iter().any(|(_, member)| member.totp.is_some());
-    let memberships = known.iter().map(|(team, member)| Membership { team: *team, id: member.id }).collect();
+    let memberships = known.iter().map(|(team, member)| Membership::of(*team, member)).collect();
     let now = front.app.clock.now();
     if wants_code {
         session.begin_code(Halfway { memberships, since: now, next: next.to_owned() }).await?;
@@ -80,7 +83,7 @@ pub(super) async fn code(State(front): State<Front>, session: Session, request: 
     for membership in &halfway.memberships {
         front.dashboard.attempt(session.address, &membership.id.to_string())?;
         let member = front.app.views.team(membership.team).member(membership.id).await?;
-        let Some(member) = member.filter(|member| !member.removed) else { continue };
+        let Some(member) = member.filter(|member| !member.removed && membership.holds(member)) else { continue };
         // Each membership has a secret of its own; what the code does not open is left out.
         let opens = match member.totp {
             None => true,

@@ -99,6 +99,10 @@ impl FromRequestParts<Front> for Viewer {
             session.end().await?;
             return Err(to_sign_in(&parts.method, &uri));
         };
+        if !membership.holds(&member) {
+            // Not ended: it may be the one that is changing the password right now.
+            return Err(to_sign_in(&parts.method, &uri));
+        }
         Ok(Self {
             team: teams::find(&front.app, membership.team).await?,
             member,
@@ -141,6 +145,20 @@ async fn current(app: &App, team: TeamId, id: Uuid) -> Result<Option<Member>, Pr
         known = views.member(id).await?;
     }
     Ok(known.filter(|member| member.joined() && !member.removed))
+}
+
+/// Whether somebody is still the member that they signed in as, in each of their teams.
+///
+/// # Errors
+/// When views or ledger do not answer.
+pub(super) async fn holds(app: &App, signed_in: &SignedIn) -> Result<bool, Problem> {
+    for membership in &signed_in.memberships {
+        let member = current(app, membership.team, membership.id).await?;
+        if !member.is_some_and(|member| membership.holds(&member)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 async fn team_in_path(parts: &mut Parts, front: &Front) -> Result<Option<TeamId>, Problem> {
