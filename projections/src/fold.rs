@@ -21,7 +21,7 @@ use crate::table::Table;
 
 /// Rows of one statement. Each size is one prepared statement per view; the largest stays far below SQLite's
 /// 32,766 parameters.
-const ROWS_PER_STATEMENT: [usize; 4] = [256, 32, 4, 1];
+const ROWS_PER_STATEMENT: [usize; 4] = [64, 16, 4, 1];
 
 /// The key of a row. Every row belongs to one team.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -11,6 +11,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of the write connection for pages, in KiB: ids are random, so what is written lies all over the indexes, and a
 /// page that is not in memory is read before it is changed. SQLite's own 2 MiB hold those of a few thousand licences.
 const WRITER_CACHE_KIB: u32 = 8 << 10;
+/// Prepared statements that the write connection keeps: each view has some for each number of rows, and a pass over the
+/// views needs all of them.
+const WRITER_STATEMENTS_MAX: usize = 256;
 /// How long it is tried to empty the log of changes while others read from it or are about to empty it themselves …
 const TRUNCATE_MAX: Duration = Duration::from_secs(20);
 /// … and the pause between two tries: nobody is waited for who does the same.
@@ -48,6 +51,7 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
     // A connection to a file does not break between two uses, so it is not asked whether it still lives.
     let pool = || SqlitePoolOptions::new().test_before_acquire(false);
     let caching = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
+    let caching = caching.statement_cache_capacity(WRITER_STATEMENTS_MAX);
     let writer = pool().max_connections(1).connect_with(caching).await?;
     let readers =
         pool().max_connections(READERS_MAX).min_connections(1).connect_with(options.pragma("query_only", "ON")).await?;
