@@ -52,7 +52,7 @@ pub async fn erase(app: &App, folder: Option<&FileTransport>, forgotten: &Forgot
 /// Deliveries whose bodies cannot be read any more are rejected, also those that were to be tried again later.
 async fn conclude_deliveries(app: &App, forgotten: &Forgotten) -> Result<(), ForgettingError> {
     let pending = app.views.team(forgotten.team).inbox(&[Outcome::Pending], Page::default()).await?;
-    for entry in pending.iter().filter(|entry| forgotten.key_ids.contains(&entry.body.value.key_id())) {
+    for entry in pending.iter().filter(|entry| forgotten.key_ids.contains(&entry.body_key)) {
         interpreter::conclude(app, forgotten.team, stream_of(entry)).await?;
     }
     Ok(())

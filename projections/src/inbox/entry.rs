@@ -7,8 +7,6 @@ use keyledger_events::{Event, Position, RecordedEvent, TeamId, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::sealed_field::SealedField;
-
 /// What became of a provider event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,7 +36,7 @@ impl Outcome {
 /// A provider event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxEntry {
-    /// The id of its stream, which is the id of its body's data key.
+    /// The id of its stream.
     pub id: Uuid,
     /// Whose it is.
     pub team: TeamId,
@@ -52,8 +50,8 @@ pub struct InboxEntry {
     pub livemode: Option<bool>,
     /// The query of the request's URL, as last mended.
     pub query: BTreeMap<String, String>,
-    /// The raw body; the field is [`InboxEntry::BODY_FIELD`], the event is the ProviderEventReceived.
-    pub body: SealedField,
+    /// The id of the data key of its body, which is in the ledger only: a body is long, and hardly ever looked at.
+    pub body_key: Uuid,
     /// Hex of the SHA-256 of the raw body.
     pub body_sha256: String,
     /// What became of it.
@@ -104,7 +102,7 @@ impl InboxEntry {
             event_type: event.event_type.clone(),
             livemode: event.livemode,
             query: event.query.clone(),
-            body: SealedField::new(&event.body, recorded.event_id),
+            body_key: event.body.key_id(),
             body_sha256: event.body_sha256.clone(),
             outcome: Outcome::Pending,
             reason: None,

@@ -14,7 +14,7 @@ pub struct InboxFold;
 
 impl Fold for InboxFold {
     const NAME: &'static str = "inbox";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),

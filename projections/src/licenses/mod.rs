@@ -6,4 +6,5 @@ mod state;
 
 pub use projection::LicensesFold;
 pub use query::LicenseFilter;
+pub(crate) use state::new_terms;
 pub use state::{Amended, License, LicenseStatus};

@@ -170,21 +170,14 @@ impl License {
     }
 
     fn apply(&mut self, recorded: &RecordedEvent, event: &Event) {
+        if let Some(terms) = new_terms(event) {
+            self.terms = terms.clone();
+        }
         match event {
             Event::LicenseActivated(activated) => {
                 self.activated_at.get_or_insert(activated.activated_at);
             }
-            Event::SubscriptionRenewed(e) => self.terms = e.terms.clone(),
-            Event::SubscriptionChanged(e) => self.terms = e.terms.clone(),
-            Event::SubscriptionEnded(e) => self.terms = e.terms.clone(),
-            Event::PaymentRefunded(e) => self.terms = e.terms.clone(),
-            Event::DisputeOpened(e) => self.terms = e.terms.clone(),
-            Event::DisputeClosed(e) => self.terms = e.terms.clone(),
-            Event::LicenseUpdated(e) => self.terms = e.terms.clone(),
-            Event::LicenseRevoked(e) => match &e.terms {
-                Some(terms) => self.terms = terms.clone(),
-                None => self.admin_revoked = true,
-            },
+            Event::LicenseRevoked(revoked) if revoked.terms.is_none() => self.admin_revoked = true,
             Event::LicenseExpired(expired) => self.expired_due = Some(expired.due_at),
             Event::LicenseExpiringSoon(soon) => self.expiring_told = Some(soon.expires_at),
             Event::LicenseSuspended(_) => self.admin_suspended = true,
@@ -337,6 +330,21 @@ impl License {
         } else {
             LicenseStatus::Active
         }
+    }
+}
+
+/// What providers decide from now on, where an event about a licence that is there changes it.
+pub(crate) fn new_terms(event: &Event) -> Option<&Terms> {
+    match event {
+        Event::SubscriptionRenewed(e) => Some(&e.terms),
+        Event::SubscriptionChanged(e) => Some(&e.terms),
+        Event::SubscriptionEnded(e) => Some(&e.terms),
+        Event::PaymentRefunded(e) => Some(&e.terms),
+        Event::DisputeOpened(e) => Some(&e.terms),
+        Event::DisputeClosed(e) => Some(&e.terms),
+        Event::LicenseUpdated(e) => Some(&e.terms),
+        Event::LicenseRevoked(e) => e.terms.as_ref(),
+        _ => None,
     }
 }
 

@@ -1,14 +1,17 @@
 //! Placeholders: which licence a marketplace's buyer holds for a marketplace's product.
 
+use keyledger_events::event::license::Terms;
 use keyledger_events::id::StreamKind;
-use keyledger_events::{Event, RecordedEvent};
+use keyledger_events::{Event, Position, RecordedEvent};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::db::Value;
 use crate::error::QueryError;
 use crate::fold::{Fold, Key, from_json, to_json};
-use crate::licenses::License;
+use crate::licenses::new_terms;
 use crate::table::{Column, Index, Table};
-use crate::team_views::{TeamViews, state};
+use crate::team_views::TeamViews;
 
 /// The reference of a licence that names Polymart's product.
 pub const PRODUCT_REFERENCE: &str = "polymartProduct";
@@ -20,7 +23,7 @@ pub struct PlaceholdersFold;
 
 impl Fold for PlaceholdersFold {
     const NAME: &'static str = "placeholders";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -39,35 +42,67 @@ impl Fold for PlaceholdersFold {
         }],
     };
     const STREAMS: &'static [StreamKind] = &[StreamKind::License];
-    type State = License;
+    type State = Placeholder;
 
-    fn key(recorded: &RecordedEvent, _: &Event) -> Option<Key> {
-        Some(Key::Item(recorded.team, recorded.stream.id))
+    fn key(recorded: &RecordedEvent, event: &Event) -> Option<Key> {
+        let begins = matches!(event, Event::LicenseIssued(_));
+        let concerns = begins || matches!(event, Event::LicenseRevoked(_)) || new_terms(event).is_some();
+        concerns.then_some(Key::Item(recorded.team, recorded.stream.id))
     }
 
-    fn evolve(state: Option<License>, recorded: &RecordedEvent, event: &Event) -> Result<Option<License>, String> {
-        Ok(License::evolve(state, recorded, event).filter(|license| references(license).is_some()))
+    fn evolve(
+        state: Option<Placeholder>,
+        recorded: &RecordedEvent,
+        event: &Event,
+    ) -> Result<Option<Placeholder>, String> {
+        Ok(match (state, event) {
+            (None, Event::LicenseIssued(issued)) => Placeholder::of(recorded, &issued.terms),
+            (None, _) => None,
+            (Some(mut placeholder), event) => {
+                match new_terms(event) {
+                    Some(terms) => placeholder.provider_revoked = terms.revoked,
+                    None => placeholder.admin_revoked |= matches!(event, Event::LicenseRevoked(_)),
+                }
+                Some(placeholder)
+            }
+        })
     }
 
-    fn encode(license: &License) -> Result<Vec<Value>, String> {
-        let (product, buyer) = references(license).ok_or("the licence lost its marketplace references")?;
+    fn encode(placeholder: &Placeholder) -> Result<Vec<Value>, String> {
         Ok(vec![
-            Value::text(product),
-            Value::text(buyer),
-            license.revoked().into(),
-            license.created_position.into(),
-            to_json(license)?,
+            Value::text(placeholder.product.as_str()),
+            Value::text(placeholder.buyer.as_str()),
+            (placeholder.admin_revoked || placeholder.provider_revoked).into(),
+            placeholder.created_position.into(),
+            to_json(placeholder)?,
         ])
     }
 
-    fn decode(stored: &Value) -> Result<License, String> {
+    fn decode(stored: &Value) -> Result<Placeholder, String> {
         from_json(stored)
     }
 }
 
-fn references(license: &License) -> Option<(&str, &str)> {
-    let references = &license.terms.references;
-    Some((references.get(PRODUCT_REFERENCE)?, references.get(USER_REFERENCE)?))
+/// Whose licence it is for what, as far as the view needs it: the licence itself is in its stream and in `licenses`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placeholder {
+    product: String,
+    buyer: String,
+    created_position: Position,
+    admin_revoked: bool,
+    provider_revoked: bool,
+}
+
+impl Placeholder {
+    fn of(recorded: &RecordedEvent, terms: &Terms) -> Option<Self> {
+        Some(Self {
+            product: terms.references.get(PRODUCT_REFERENCE)?.clone(),
+            buyer: terms.references.get(USER_REFERENCE)?.clone(),
+            created_position: recorded.position,
+            admin_revoked: false,
+            provider_revoked: terms.revoked,
+        })
+    }
 }
 
 impl TeamViews<'_> {
@@ -76,11 +111,11 @@ impl TeamViews<'_> {
     ///
     /// # Errors
     /// When the view cannot be read.
-    pub async fn placeholder_license(&self, product: &str, user: &str) -> Result<Option<License>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE team = $1 AND product = $2 AND buyer = $3 AND revoked = 0 \
+    pub async fn placeholder_license(&self, product: &str, user: &str) -> Result<Option<Uuid>, QueryError> {
+        let sql = "SELECT id FROM {table} WHERE team = $1 AND product = $2 AND buyer = $3 AND revoked = 0 \
                    ORDER BY created_position DESC LIMIT 1";
         let args = vec![self.team.into(), Value::text(product), Value::text(user)];
         let rows = self.views.query(PlaceholdersFold::NAME, sql, args).await?;
-        rows.first().map(state::<PlaceholdersFold>).transpose()
+        Ok(rows.first().map(|row| row.uuid(0)).transpose()?)
     }
 }

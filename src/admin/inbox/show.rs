@@ -1,6 +1,7 @@
 //! One provider event: its history, and what its provider said.
 
 use keyledger_events::keys::KeyRingError;
+use keyledger_events::sealed::SealContext;
 use keyledger_projections::InboxEntry;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::InboxJson;
 use crate::admin::AdminError;
 use crate::admin::events::{self, EventJson};
 use crate::app::App;
-use crate::providers::inbox::stream_of;
+use crate::providers::inbox::{InboxState, stream_of};
 
 /// A provider event with everything that happened to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,10 +58,13 @@ pub async fn details(app: &App, entry: InboxEntry) -> Result<InboxDetails, Admin
 /// What the provider sent, for `actor` to read. It may name a buyer, so that it was read goes into the log.
 ///
 /// # Errors
-/// When its key was destroyed, or the keys store does not answer.
+/// When its key was destroyed, or the ledger or the keys store does not answer.
 pub async fn payload(app: &App, actor: &str, entry: &InboxEntry) -> Result<PayloadJson, AdminError> {
-    let context = entry.body.context(entry.team, InboxEntry::BODY_FIELD);
-    let body = match app.keys.open(context, &entry.body.value).await {
+    let unknown = || AdminError::Refused(format!("the ledger has no delivery {}", entry.provider_event_id));
+    let recorded = InboxState::load(app, entry.team, stream_of(entry)).await?.ok_or_else(unknown)?;
+    let (team, event_id) = (entry.team, recorded.received_event);
+    let context = SealContext { team, event_id, field: InboxEntry::BODY_FIELD };
+    let body = match app.keys.open(context, &recorded.received.body).await {
         Ok(body) => body,
         Err(KeyRingError::Gone(_)) => {
             let name = &entry.provider_event_id;

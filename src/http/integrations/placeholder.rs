@@ -71,7 +71,7 @@ async fn find(front: &Front, team: TeamId, asked: &PlaceholderRequest) -> Result
         if let Some(license) = look_up(front, team, asked).await? {
             return Ok(Some(license));
         }
-        front.app.catch_up(&[view::PLACEHOLDERS, view::LICENSES]).await?;
+        front.app.catch_up(&[view::PLACEHOLDERS]).await?;
         progress.borrow_and_update();
         if let Some(license) = look_up(front, team, asked).await? {
             return Ok(Some(license));
@@ -87,8 +87,8 @@ async fn find(front: &Front, team: TeamId, asked: &PlaceholderRequest) -> Result
 /// revoked.
 async fn look_up(front: &Front, team: TeamId, asked: &PlaceholderRequest) -> Result<Option<License>, HttpError> {
     let found = front.app.views.team(team).placeholder_license(&asked.product, &asked.user).await;
-    let Some(known) = found.map_err(|error| HttpError::unavailable(&error))? else { return Ok(None) };
-    let stream = StreamId::new(StreamKind::License, known.id);
+    let Some(id) = found.map_err(|error| HttpError::unavailable(&error))? else { return Ok(None) };
+    let stream = StreamId::new(StreamKind::License, id);
     let recorded = front.app.ledger.read_streams(team, &[stream]).await;
     let mut license = None;
     for recorded in recorded.map_err(|error| HttpError::unavailable(&error))? {
