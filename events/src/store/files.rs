@@ -14,6 +14,9 @@ const WRITER_CACHE_KIB: u32 = 8 << 10;
 /// Prepared statements that the write connection keeps: each view has some for each number of rows, and a pass over the
 /// views needs all of them.
 const WRITER_STATEMENTS_MAX: usize = 256;
+/// Pages in the log of changes after which they are moved into the file, four times SQLite's own number: the same pages
+/// of the indexes change with nearly every commit, and each is moved once however often it changed.
+const CHECKPOINT_PAGES: &str = "4000";
 /// How long it is tried to empty the log of changes while others read from it or are about to empty it themselves …
 const TRUNCATE_MAX: Duration = Duration::from_secs(20);
 /// … and the pause between two tries: nobody is waited for who does the same.
@@ -47,7 +50,8 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
         // What was deleted (a forgotten person's key, sealed rows of theirs) leaves no trace in free pages.
         .pragma("secure_delete", "ON")
         // The journal of a multi-row INSERT need not touch the disk.
-        .pragma("temp_store", "MEMORY");
+        .pragma("temp_store", "MEMORY")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     // A connection to a file does not break between two uses, so it is not asked whether it still lives.
     let pool = || SqlitePoolOptions::new().test_before_acquire(false);
     let caching = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
