@@ -12,7 +12,9 @@ use crate::admin::members;
 use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::hooks::{Poster, limits};
-use crate::http::{AuditLimits, DashboardLimits, Front, StatisticsCache, UnsignedLimit, VerifyLimits, router, server};
+use crate::http::{
+    AuditLimits, DashboardLimits, Front, FrontParts, StatisticsCache, UnsignedLimit, VerifyLimits, router, server,
+};
 use crate::mail::{MailUrl, Transport};
 use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
@@ -66,7 +68,7 @@ impl Server {
         let server_keys = ServerKeys::open(&app.keys, app.clock.now()).await?;
         let mail_folder = transport.folder().cloned();
         let forgetting = forgetting::Follower::begin(app.clone(), mail_folder.clone()).await?;
-        let front = Front {
+        let front = Front::from(FrontParts {
             app: app.clone(),
             verifier: Verifier::new(app.clone()),
             server_keys: server_keys.clone(),
@@ -83,7 +85,7 @@ impl Server {
             metrics: prometheus()?,
             audit: AuditLimits::new(stopping.clone()),
             dashboard: DashboardLimits::new(stopping.clone()),
-        };
+        });
         let dashboard = front.dashboard.clone();
         let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, dashboard, stopping.clone()));
         let following = tokio::spawn(front.verifier.clone().run(stopping.clone()));

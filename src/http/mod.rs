@@ -23,6 +23,7 @@ mod read;
 pub mod server;
 mod unsigned;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
@@ -45,9 +46,26 @@ use crate::mail::FileTransport;
 use crate::proofs::LogKey;
 use crate::verification::{ServerKeys, TeamSigners, Verifier};
 
-/// What every handler can use.
+/// What every handler can use. Clones share it: the routes make some for each request.
 #[derive(Clone)]
-pub struct Front {
+pub struct Front(Arc<FrontParts>);
+
+impl From<FrontParts> for Front {
+    fn from(parts: FrontParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Front {
+    type Target = FrontParts;
+
+    fn deref(&self) -> &FrontParts {
+        &self.0
+    }
+}
+
+/// What a [`Front`] is made of.
+pub struct FrontParts {
     /// The process.
     pub app: App,
     /// Answers client programs.
@@ -88,7 +106,7 @@ pub fn router(front: Front) -> Router {
         .route("/api/v1/integrations/stripe", post(integrations::stripe::receive))
         .route("/api/v1/integrations/polymart", post(integrations::polymart::receive))
         .route("/api/v1/integrations/polymart/placeholder", post(integrations::placeholder::answer))
-        .merge(client::router(Arc::new(front.clone())))
+        .merge(client::router())
         .merge(dev::router(&front))
         .merge(audit::router(&front))
         .merge(admin::router(&front))

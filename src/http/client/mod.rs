@@ -6,8 +6,6 @@ mod respond;
 pub(super) mod verification;
 mod well_known;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::routing::{get, post};
 
@@ -15,11 +13,10 @@ pub use limits::VerifyLimits;
 
 use super::Front;
 
-/// What client programs ask for. They ask often, and a front is large: its handlers share one instead of cloning it.
-pub(super) fn router<S>(front: Arc<Front>) -> Router<S> {
+/// What client programs ask for.
+pub(super) fn router() -> Router<Front> {
     Router::new()
         .route("/api/v1/client/teams/{teamId}/verification/verify", post(verification::verify))
         .route("/api/v1/client/teams/{teamId}/verification/heartbeat", post(verification::heartbeat))
         .route("/.well-known/keyledger-keys.json", get(well_known::keys))
-        .with_state(front)
 }

@@ -1,7 +1,6 @@
 //! `POST /api/v1/client/teams/{teamId}/verification/verify` and `…/heartbeat`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -29,7 +28,7 @@ use crate::verification::{Asked, BadField, Caller, Code, Verified};
     responses((status = 200, description = "Done", body = VerificationAnswer), VerificationErrors)
 )]
 pub(super) async fn verify(
-    State(front): State<Arc<Front>>,
+    State(front): State<Front>,
     Path(team): Path<String>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
@@ -49,7 +48,7 @@ pub(super) async fn verify(
     responses((status = 200, description = "Done", body = VerificationAnswer), VerificationErrors)
 )]
 pub(super) async fn heartbeat(
-    State(front): State<Arc<Front>>,
+    State(front): State<Front>,
     Path(team): Path<String>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,

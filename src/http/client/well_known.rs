@@ -1,7 +1,5 @@
 //! `GET /.well-known/keyledger-keys.json`: the public keys that answers are signed with.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -12,6 +10,6 @@ use crate::http::Front;
 /// How long programs may keep them, in seconds.
 const CACHE: &str = "public, max-age=3600";
 
-pub(super) async fn keys(State(front): State<Arc<Front>>) -> Response {
+pub(super) async fn keys(State(front): State<Front>) -> Response {
     ([(header::CACHE_CONTROL, CACHE)], Json(front.server_keys.jwks())).into_response()
 }
