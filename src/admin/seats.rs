@@ -155,7 +155,7 @@ pub async fn remember(
     let stream = StreamId::new(StreamKind::License, license_id);
     for _ in 0..CONFLICTS_MAX {
         let (seats, version) = taken(app, team, stream).await?;
-        if seats.devices.contains_key(&seat_id) || seats.addresses.contains_key(&seat_id) {
+        if seats.devices.contains(seat_id) || seats.addresses.contains(seat_id) {
             return Ok(false);
         }
         let seat = find(app, team, license_id, seat_id).await?;
@@ -217,9 +217,9 @@ pub async fn forget(
     for _ in 0..CONFLICTS_MAX {
         let (seats, version) = taken(app, team, stream).await?;
         let reason = ReleaseReason::Forgotten;
-        let event: Event = if seats.devices.contains_key(&seat_id) {
+        let event: Event = if seats.devices.contains(seat_id) {
             DeviceReleased { device_id: seat_id, reason }.into()
-        } else if seats.addresses.contains_key(&seat_id) {
+        } else if seats.addresses.contains(seat_id) {
             AddressReleased { address_id: seat_id, reason }.into()
         } else {
             app.activity.forget_seat(team, license_id, seat_id).await?;

@@ -16,9 +16,9 @@ use uuid::Uuid;
 /// Memory for licences, in bytes.
 const LICENSES_BYTES_MAX: u64 = 160 << 20;
 /// What a licence takes, seats aside: the struct, its texts, and the map's own part.
-const LICENSE_BYTES: u32 = 1_400;
+const LICENSE_BYTES: u32 = 1_600;
 /// What a seat takes.
-const SEAT_BYTES: u32 = 64;
+const SEAT_BYTES: u32 = 48;
 /// Licence keys whose licence is remembered, so that the view need not be asked.
 const KEYS_MAX: u64 = 250_000;
 /// Times a licence that moves on while it is read is read again.
@@ -126,8 +126,8 @@ impl Slot {
 pub struct LicenseCache {
     ledger: SharedLedger,
     slots: Cache<(TeamId, Uuid), Arc<Slot>>,
-    /// Whose a key is or was: this never changes, and the licence says whether it still is.
-    keys: Cache<(TeamId, String), Uuid>,
+    /// Whose a key is or was, by its fingerprint: this never changes, and the licence says whether it still is.
+    keys: Cache<(TeamId, [u8; 32]), Uuid>,
 }
 
 impl LicenseCache {
@@ -138,7 +138,7 @@ impl LicenseCache {
         Self { ledger, slots, keys: Cache::new(KEYS_MAX) }
     }
 
-    /// The licence that a key opens or opened, by the key's fingerprint, and its place; `None` when there is none. A
+    /// The licence that a key opens or opened, by its `key_lookup`, and its place; `None` when there is none. A
     /// key that was replaced still leads to its licence, but is its `key_lookup` no longer.
     ///
     /// # Errors
@@ -147,13 +147,17 @@ impl LicenseCache {
         &self,
         views: &ViewStore,
         team: TeamId,
-        lookup: String,
+        lookup: &str,
     ) -> Result<Option<(Arc<Slot>, Arc<Known>)>, CacheError> {
-        let key = (team, lookup);
+        let mut fingerprint = [0; 32];
+        if hex::decode_to_slice(lookup, &mut fingerprint).is_err() {
+            return Ok(None);
+        }
+        let key = (team, fingerprint);
         let id = match self.keys.get(&key) {
             Some(id) => id,
             None => {
-                let Some(id) = views.team(team).license_by_key(&key.1).await? else { return Ok(None) };
+                let Some(id) = views.team(team).license_by_key(lookup).await? else { return Ok(None) };
                 self.keys.insert(key, id);
                 id
             }

@@ -162,7 +162,7 @@ async fn find(
     };
     story.passes("team", format!("the team is \"{}\"", team.config.name));
     let lookup = keys::lookup(&app.keys, team_id, key);
-    let known = app.licenses.of_key(&app.views, team_id, lookup.clone()).await?.map(|(_, known)| known);
+    let known = app.licenses.of_key(&app.views, team_id, &lookup).await?.map(|(_, known)| known);
     let not_found = || Refusal::new(Code::LicenseNotFound, "License not found");
     match known {
         Some(known) if known.license.key_lookup == lookup => {
@@ -307,14 +307,14 @@ fn expiration(case: &Case<'_>, now: Timestamp) -> String {
 
 fn seats(
     limit: Option<u32>,
-    taken: &std::collections::BTreeMap<Uuid, keyledger_projections::seats::Bound>,
+    taken: &keyledger_projections::seats::Holders,
     id: Option<Uuid>,
     timeout_minutes: Option<u32>,
 ) -> String {
     let Some(limit) = limit else { return "the licence has no such limit".to_owned() };
     let own = match id {
         None => "none is named",
-        Some(id) if taken.contains_key(&id) => "this one has a seat",
+        Some(id) if taken.contains(id) => "this one has a seat",
         Some(_) => "this one has none",
     };
     let timeout = timeout_minutes.map_or_else(

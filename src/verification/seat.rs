@@ -1,10 +1,10 @@
 //! Seats: whether a device or an address has one, may take one, or finds all of them taken. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use keyledger_events::Timestamp;
 use keyledger_projections::SeatKind;
-use keyledger_projections::seats::Bound;
+use keyledger_projections::seats::{Bound, Holders};
 use uuid::Uuid;
 
 /// When seats were last seen, by the id of who holds them.
@@ -18,7 +18,7 @@ pub struct Request<'a> {
     /// How many seats there are; `None` is no limit.
     pub limit: Option<u32>,
     /// Those that are taken.
-    pub taken: &'a BTreeMap<Uuid, Bound>,
+    pub taken: &'a Holders,
     /// Minutes after which a seat that is not seen is free.
     pub timeout_minutes: Option<u32>,
     /// When they were last seen, if that was looked up.
@@ -49,7 +49,7 @@ impl Request<'_> {
     /// Decides.
     pub fn decide(&self) -> Seat {
         let Some(limit) = self.limit else { return Seat::Held };
-        if self.taken.contains_key(&self.id) {
+        if self.taken.contains(self.id) {
             return Seat::Held;
         }
         if self.taken.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
@@ -62,8 +62,8 @@ impl Request<'_> {
             return Seat::Full;
         }
         let Some(last_seen) = self.last_seen else { return Seat::Unclear };
-        let seen = |id: &Uuid, bound: &Bound| last_seen.get(id).map_or(bound.since, |at| bound.since.max(*at));
-        let longest_unseen = old.map(|(id, bound)| (seen(id, bound), *id)).min();
+        let seen = |id: Uuid, bound: Bound| last_seen.get(&id).map_or(bound.since, |at| bound.since.max(*at));
+        let longest_unseen = old.map(|(id, bound)| (seen(id, bound), id)).min();
         match longest_unseen.filter(|(seen, _)| seen.as_microsecond() <= horizon) {
             Some((_, id)) => Seat::Free { release: Some(id) },
             None => Seat::Full,
@@ -84,7 +84,7 @@ mod tests {
     /// Seats taken at these seconds by devices 0, 1, …; device 99 asks at second 6,000.
     fn check(limit: Option<u32>, taken: &[i64], timeout: Option<u32>, seen: Option<&[(u128, i64)]>) -> Seat {
         let id = Uuid::from_u128;
-        let taken: BTreeMap<_, _> = taken.iter().zip(0..).map(|(s, n)| (id(n), Bound { since: at(*s) })).collect();
+        let taken: Holders = taken.iter().zip(0..).map(|(s, n)| (id(n), Bound { since: at(*s) })).collect();
         let seen: Option<LastSeen> = seen.map(|seen| seen.iter().map(|(n, s)| (id(*n), at(*s))).collect());
         let request = Request {
             kind: SeatKind::Device,

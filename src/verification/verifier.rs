@@ -214,7 +214,7 @@ impl Verifier {
             return refused(None, Code::TeamNotFound, "Team not found");
         };
         let lookup = keys::lookup(&self.app.keys, team_id, &asked.license_key);
-        let found = self.cache.of_key(&self.app.views, team_id, lookup.clone()).await?;
+        let found = self.cache.of_key(&self.app.views, team_id, &lookup).await?;
         let Some((slot, known)) = found.filter(|(_, known)| known.license.key_lookup == lookup) else {
             return refused(Some(team), Code::LicenseNotFound, "License not found");
         };

@@ -5,4 +5,4 @@ mod query;
 mod state;
 
 pub use projection::{Seat, SeatsFold};
-pub use state::{Bound, SeatKind, Seats};
+pub use state::{Bound, Holders, SeatKind, Seats};

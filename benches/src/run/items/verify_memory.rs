@@ -10,7 +10,7 @@ use crate::run::verified;
 
 /// Licences of the ledger.
 const LICENSES: u32 = 1_000_000;
-/// Those that are asked about; the server keeps a little over 110,000.
+/// Those that are asked about; the server keeps a little over 100,000.
 const ASKED: u32 = 150_000;
 
 pub(super) fn measure(context: &Context) -> anyhow::Result<Vec<Row>> {
