@@ -259,15 +259,22 @@ async fn what_is_under_way_for_a_forgotten_person_is_concluded(backend: Backend)
 
 /// A copy of all keys, as a backup has it.
 enum Keys {
-    Sqlite(Vec<u8>),
+    Sqlite(Vec<(PathBuf, Vec<u8>)>),
     Postgres(Vec<(uuid::Uuid, Vec<u8>)>),
 }
 
 impl Keys {
     async fn save(server: &Keyledger, backend: Backend) -> Result<Self, Error> {
         Ok(match backend {
-            // The server has been stopped: everything is in the one file.
-            Backend::Sqlite => Self::Sqlite(std::fs::read(server.folder().join("data/keys.db"))?),
+            // The server has been stopped; its last commits may still be in the log beside the file.
+            Backend::Sqlite => Self::Sqlite(
+                ["keys.db", "keys.db-wal"]
+                    .iter()
+                    .map(|name| server.folder().join("data").join(name))
+                    .filter(|file| file.exists())
+                    .map(|file| Ok((file.clone(), std::fs::read(file)?)))
+                    .collect::<Result<_, Error>>()?,
+            ),
             Backend::Postgres => {
                 let mut connection = PgConnection::connect(server.database_url()).await?;
                 let rows = sqlx::query("SELECT id, wrapped FROM keys.data_key").fetch_all(&mut connection).await?;
@@ -278,12 +285,13 @@ impl Keys {
 
     async fn restore(self, server: &Keyledger) -> TestResult {
         match self {
-            Self::Sqlite(bytes) => {
-                let file = server.folder().join("data/keys.db");
-                for ending in ["-wal", "-shm"] {
-                    let _ = std::fs::remove_file(format!("{}{ending}", file.display()));
+            Self::Sqlite(files) => {
+                for name in ["keys.db-wal", "keys.db-shm"] {
+                    let _ = std::fs::remove_file(server.folder().join("data").join(name));
                 }
-                std::fs::write(file, bytes)?;
+                for (file, bytes) in files {
+                    std::fs::write(file, bytes)?;
+                }
             }
             Self::Postgres(rows) => {
                 let mut connection = PgConnection::connect(server.database_url()).await?;
