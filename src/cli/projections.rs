@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
+use futures::{StreamExt as _, stream};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use keyledger_events::Position;
 use keyledger_projections::{Progress, Rebuilt, ViewReport};
 use serde_json::json;
@@ -18,6 +19,8 @@ use crate::app::App;
 /// How often the bar is drawn anew.
 const REDRAW: Duration = Duration::from_millis(100);
 const SECONDS_PER_MINUTE: u64 = 60;
+/// Views rebuilt at once: while the rows of one are written, the events of another are read and folded.
+const REBUILDS_AT_ONCE_MAX: usize = 3;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProjectionsCommand {
@@ -113,12 +116,27 @@ fn status(status: &StatusJson, output: &mut Output) -> anyhow::Result<()> {
 }
 
 async fn rebuild(app: &App, names: &[String], output: &mut Output) -> anyhow::Result<()> {
+    let bars = MultiProgress::new();
+    let rebuild = |name| {
+        let (runner, bar) = (app.runner.clone(), bars.add(bar(name)));
+        tokio::spawn(async move {
+            let rebuilt = runner.rebuild(name, |progress| draw(&bar, progress)).await;
+            bar.finish_and_clear();
+            rebuilt
+        })
+    };
+    // Those that were begun are finished whatever becomes of the others.
+    let mut ended = stream::iter(named(names)?).map(rebuild).buffered(REBUILDS_AT_ONCE_MAX);
     let mut done: Vec<Rebuilt> = Vec::new();
-    for name in named(names)? {
-        let bar = bar(name);
-        let rebuilt = app.runner.rebuild(name, |progress| draw(&bar, progress)).await;
-        bar.finish_and_clear();
-        done.push(told(rebuilt?, "rebuilt", output)?);
+    let mut failed = None;
+    while let Some(rebuilt) = ended.next().await {
+        match rebuilt? {
+            Ok(rebuilt) => done.push(bars.suspend(|| told(rebuilt, "rebuilt", output))?),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error.into());
     }
     if output.json {
         output.document(&done)?;

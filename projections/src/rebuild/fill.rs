@@ -1,5 +1,7 @@
 //! Filling a build that does not serve yet, batch by batch.
 
+use std::sync::Arc;
+
 use keyledger_events::{Position, RecordedEvent, SharedLedger};
 
 use super::progress::{Meter, Progress};
@@ -7,6 +9,7 @@ use super::{Rebuild, RebuildError};
 use crate::bookkeeping::{self, Build, BuildStatus};
 use crate::db::Tx;
 use crate::error::QueryError;
+use crate::projection::Projection;
 use crate::runner::{Batch, RunnerError, apply};
 
 /// Events of a batch. The larger it is, the more events meet in one row that is written once; between batches the
@@ -32,13 +35,14 @@ impl Rebuild<'_> {
     {
         let ledger = self.runner.inner.ledger.clone();
         let mut to = self.goal(goal).await?;
-        let mut events = read(&ledger, self.build.position, to).await?;
-        while let Some(last) = events.last().map(|event| event.position) {
-            let last_batch = events.len() < BATCH_EVENTS;
+        let mut batch = read(&ledger, self.projection, self.build.position, to).await?;
+        while let Some((last, _)) = batch.last() {
+            let last_batch = batch.len() < BATCH_EVENTS;
             // The next batch is read while this one is written.
-            let (next, written) = tokio::join!(read(&ledger, last, to), self.write(events));
+            let projection = self.projection;
+            let (next, written) = tokio::join!(read(&ledger, projection, last, to), self.write(batch));
             written?;
-            events = next?;
+            batch = next?;
             meter.tell(self.build.position, to);
             if last_batch {
                 return Ok(());
@@ -49,10 +53,10 @@ impl Rebuild<'_> {
     }
 
     /// One batch, in a transaction of its own.
-    async fn write(&mut self, events: Vec<RecordedEvent>) -> Result<(), RebuildError> {
+    async fn write(&mut self, batch: Batch) -> Result<(), RebuildError> {
         let mut tx = self.runner.inner.views.begin().await?;
         self.hold(&mut tx).await?;
-        self.apply(&mut tx, events).await?;
+        self.apply(&mut tx, &batch).await?;
         bookkeeping::save(&mut tx, std::slice::from_ref(&self.build), self.runner.inner.clock.now()).await?;
         Ok(tx.commit().await?)
     }
@@ -83,8 +87,7 @@ impl Rebuild<'_> {
     }
 
     /// Applies events to the build's table and moves its checkpoint.
-    pub(super) async fn apply(&mut self, tx: &mut Tx, events: Vec<RecordedEvent>) -> Result<(), RebuildError> {
-        let batch = Batch::decode(events, std::slice::from_ref(self.projection));
+    async fn apply(&mut self, tx: &mut Tx, batch: &Batch) -> Result<(), RebuildError> {
         let Some((last, leaf)) = batch.last() else { return Ok(()) };
         if let Some(stop) = batch.stop(self.projection.as_ref(), self.build.position) {
             return Err(self.refused(stop.fault.position, stop.fault.message.clone()));
@@ -100,11 +103,11 @@ impl Rebuild<'_> {
     /// Applies everything up to `to` within the transaction.
     pub(super) async fn apply_up_to(&mut self, tx: &mut Tx, to: Position) -> Result<(), RebuildError> {
         loop {
-            let events = read(&self.runner.inner.ledger, self.build.position, to).await?;
-            if events.is_empty() {
+            let batch = read(&self.runner.inner.ledger, self.projection, self.build.position, to).await?;
+            if batch.len() == 0 {
                 return Ok(());
             }
-            self.apply(tx, events).await?;
+            self.apply(tx, &batch).await?;
         }
     }
 
@@ -113,8 +116,13 @@ impl Rebuild<'_> {
     }
 }
 
-/// The events after `after` and up to `to`, at most a batch of them.
-async fn read(ledger: &SharedLedger, mut after: Position, to: Position) -> Result<Vec<RecordedEvent>, RebuildError> {
+/// The events after `after` and up to `to`, at most a batch of them, decoded as far as the view wants them.
+async fn read(
+    ledger: &SharedLedger,
+    projection: &Arc<dyn Projection>,
+    mut after: Position,
+    to: Position,
+) -> Result<Batch, RebuildError> {
     let mut events: Vec<RecordedEvent> = Vec::new();
     while after < to && events.len() < BATCH_EVENTS {
         let page = ledger.read(after, PAGE_EVENTS).await.map_err(RunnerError::from)?;
@@ -122,5 +130,5 @@ async fn read(ledger: &SharedLedger, mut after: Position, to: Position) -> Resul
         after = last.position;
         events.extend(page.into_iter().filter(|event| event.position <= to));
     }
-    Ok(events)
+    Ok(Batch::decode(events, std::slice::from_ref(projection)))
 }

@@ -64,6 +64,11 @@ impl Batch {
         self.decoded.iter().filter(wanted).collect()
     }
 
+    /// How many events the page has, whatever they are about.
+    pub(crate) fn len(&self) -> usize {
+        self.checkpoints.len()
+    }
+
     /// The last event.
     pub(crate) fn last(&self) -> Option<Checkpoint> {
         self.checkpoints.last().copied()
