@@ -118,7 +118,8 @@ fn status(status: &StatusJson, output: &mut Output) -> anyhow::Result<()> {
 async fn rebuild(app: &App, names: &[String], output: &mut Output) -> anyhow::Result<()> {
     let bars = MultiProgress::new();
     let rebuild = |name| {
-        let (runner, bar) = (app.runner.clone(), bars.add(bar(name)));
+        let (runner, bar) = (app.runner.clone(), bars.add(still_bar(name)));
+        bar.enable_steady_tick(REDRAW);
         tokio::spawn(async move {
             let rebuilt = runner.rebuild(name, |progress| draw(&bar, progress)).await;
             bar.finish_and_clear();
@@ -223,11 +224,17 @@ async fn drop_retired(app: &App, names: &[String], output: &mut Output) -> anyho
 
 /// A bar on the terminal; nothing where standard error is none.
 fn bar(name: &str) -> ProgressBar {
+    let bar = still_bar(name);
+    bar.enable_steady_tick(REDRAW);
+    bar
+}
+
+/// A bar that is not drawn before it is told to.
+fn still_bar(name: &str) -> ProgressBar {
     let bar = ProgressBar::new(0).with_prefix(name.to_owned());
     if let Ok(style) = ProgressStyle::with_template("{prefix:<14} {wide_bar} {pos}/{len}  {msg}") {
         bar.set_style(style);
     }
-    bar.enable_steady_tick(REDRAW);
     bar
 }
 
