@@ -55,7 +55,7 @@ pub use members::{Invitation, Member};
 pub use page::{NumberedPage, Order, Page};
 pub use products::Product;
 pub use projection::{Applied, Decoded, Projection};
-pub use rebuild::{Progress, RebuildError, Rebuilt, Verified};
+pub use rebuild::{Progress, RebuildError, Rebuilt, Verified, Watcher};
 pub use runner::{
     CatchUpError, FaultReport, FaultedEvent, PassOutcome, Runner, RunnerError, RunnerStatus, ViewProgress, ViewReport,
 };

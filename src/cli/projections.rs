@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use futures::{StreamExt as _, stream};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use keyledger_events::Position;
-use keyledger_projections::{Progress, Rebuilt, ViewReport};
+use keyledger_projections::{Progress, RebuildError, Rebuilt, Verified, ViewReport, Watcher};
 use serde_json::json;
 
 use super::cell;
@@ -19,8 +18,6 @@ use crate::app::App;
 /// How often the bar is drawn anew.
 const REDRAW: Duration = Duration::from_millis(100);
 const SECONDS_PER_MINUTE: u64 = 60;
-/// Views rebuilt at once: while the rows of one are written, the events of another are read and folded.
-const REBUILDS_AT_ONCE_MAX: usize = 3;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProjectionsCommand {
@@ -116,33 +113,52 @@ fn status(status: &StatusJson, output: &mut Output) -> anyhow::Result<()> {
 }
 
 async fn rebuild(app: &App, names: &[String], output: &mut Output) -> anyhow::Result<()> {
-    let bars = MultiProgress::new();
-    let rebuild = |name| {
-        let (runner, bar) = (app.runner.clone(), bars.add(still_bar(name)));
-        bar.enable_steady_tick(REDRAW);
-        tokio::spawn(async move {
-            let rebuilt = runner.rebuild(name, |progress| draw(&bar, progress)).await;
-            bar.finish_and_clear();
-            rebuilt
-        })
-    };
-    // Those that were begun are finished whatever becomes of the others.
-    let mut ended = stream::iter(named(names)?).map(rebuild).buffered(REBUILDS_AT_ONCE_MAX);
-    let mut done: Vec<Rebuilt> = Vec::new();
-    let mut failed = None;
-    while let Some(rebuilt) = ended.next().await {
-        match rebuilt? {
-            Ok(rebuilt) => done.push(bars.suspend(|| told(rebuilt, "rebuilt", output))?),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
+    let mut told = Told::begin(output, |rebuilt, output| told(rebuilt, "rebuilt", output));
+    app.runner.rebuild_together(&named(names)?, &mut told).await?;
+    let done: Vec<Rebuilt> = told.end()?;
     if output.json {
         output.document(&done)?;
     }
     Ok(())
+}
+
+/// One bar for views that are computed together, which names the one at hand, and a line for each that has ended.
+struct Told<'a, T, L> {
+    bar: ProgressBar,
+    output: &'a mut Output,
+    line: L,
+    done: Vec<T>,
+    failed: Option<anyhow::Error>,
+}
+
+impl<'a, T, L: FnMut(&T, &mut Output) -> anyhow::Result<()>> Told<'a, T, L> {
+    fn begin(output: &'a mut Output, line: L) -> Self {
+        Self { bar: bar(""), output, line, done: Vec::new(), failed: None }
+    }
+
+    /// What is done; or the first failure, though the others were finished.
+    fn end(self) -> anyhow::Result<Vec<T>> {
+        self.bar.finish_and_clear();
+        self.failed.map_or(Ok(self.done), Err)
+    }
+}
+
+impl<T: Send, L: FnMut(&T, &mut Output) -> anyhow::Result<()> + Send> Watcher<T> for Told<'_, T, L> {
+    fn progress(&mut self, name: &'static str, progress: Progress) {
+        self.bar.set_prefix(name);
+        draw(&self.bar, progress);
+    }
+
+    fn ended(&mut self, _: &'static str, result: Result<T, RebuildError>) {
+        let told = result.map_err(anyhow::Error::from).and_then(|done| {
+            self.bar.suspend(|| (self.line)(&done, self.output))?;
+            Ok(done)
+        });
+        match told {
+            Ok(done) => self.done.push(done),
+            Err(error) => self.failed = self.failed.take().or(Some(error)),
+        }
+    }
 }
 
 async fn switch_back(app: &App, names: &[String], output: &mut Output) -> anyhow::Result<()> {
@@ -151,7 +167,9 @@ async fn switch_back(app: &App, names: &[String], output: &mut Output) -> anyhow
         let bar = bar(name);
         let switched = app.runner.switch_back(name, |progress| draw(&bar, progress)).await;
         bar.finish_and_clear();
-        done.push(told(switched?, "switched back", output)?);
+        let switched = switched?;
+        told(&switched, "switched back", output)?;
+        done.push(switched);
     }
     if output.json {
         output.document(&done)?;
@@ -159,29 +177,26 @@ async fn switch_back(app: &App, names: &[String], output: &mut Output) -> anyhow
     Ok(())
 }
 
-fn told(done: Rebuilt, what: &str, output: &mut Output) -> anyhow::Result<Rebuilt> {
-    let Rebuilt { name, version, position, seconds } = &done;
+fn told(done: &Rebuilt, what: &str, output: &mut Output) -> anyhow::Result<()> {
+    let Rebuilt { name, version, position, seconds } = done;
     tracing::info!(actor = ACTOR_CLI, view = name, build = version, "a view was {what}");
     if !output.json {
         output.line(&format!("{name}: {position} events in {seconds:.1} s; build {version} serves now"))?;
         output.flush()?;
     }
-    Ok(done)
+    Ok(())
 }
 
 async fn verify(app: &App, names: &[String], output: &mut Output) -> anyhow::Result<()> {
-    let mut done: Vec<VerifiedJson> = Vec::new();
-    for name in named(names)? {
-        let bar = bar(name);
-        let verified = app.runner.verify(name, |progress| draw(&bar, progress)).await;
-        bar.finish_and_clear();
-        let verified = VerifiedJson::from(verified?);
+    let mut told = Told::begin(output, |verified: &Verified, output| {
         if !output.json {
-            output.line(&sentence(&verified))?;
+            output.line(&sentence(&verified.clone().into()))?;
             output.flush()?;
         }
-        done.push(verified);
-    }
+        Ok(())
+    });
+    app.runner.verify_together(&named(names)?, &mut told).await?;
+    let done: Vec<VerifiedJson> = told.end()?.into_iter().map(VerifiedJson::from).collect();
     if output.json {
         output.document(&done)?;
         output.flush()?;
@@ -224,17 +239,11 @@ async fn drop_retired(app: &App, names: &[String], output: &mut Output) -> anyho
 
 /// A bar on the terminal; nothing where standard error is none.
 fn bar(name: &str) -> ProgressBar {
-    let bar = still_bar(name);
-    bar.enable_steady_tick(REDRAW);
-    bar
-}
-
-/// A bar that is not drawn before it is told to.
-fn still_bar(name: &str) -> ProgressBar {
     let bar = ProgressBar::new(0).with_prefix(name.to_owned());
     if let Ok(style) = ProgressStyle::with_template("{prefix:<14} {wide_bar} {pos}/{len}  {msg}") {
         bar.set_style(style);
     }
+    bar.enable_steady_tick(REDRAW);
     bar
 }
 

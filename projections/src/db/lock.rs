@@ -1,40 +1,63 @@
 //! Locks that end with their holder, however it ends: of all processes, one at a time computes a view anew.
 
 use std::fs::{File, TryLockError};
+use std::path::PathBuf;
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, PgPool};
 
 use super::{Database, ViewStore};
 
 /// The first of the two numbers of our advisory locks on PostgreSQL, so that they are nobody else's: "kled".
 const POSTGRES_LOCKS: i32 = 0x6b6c_6564;
 
-/// The right to compute a view anew. Dropping it gives it back, sooner or later; [`BuildLock::release`] does at once.
+/// Rights to compute views anew. Dropping them gives them back, sooner or later; [`BuildLocks::release`] does at once.
 #[derive(Debug)]
-pub(crate) struct BuildLock(Kind);
+pub(crate) struct BuildLocks(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// The system takes the lock of a file back with the process that held it.
-    Sqlite(File),
-    /// An advisory lock ends with its session.
+    /// The system takes the locks of files back with the process that held them.
+    Sqlite { folder: PathBuf, files: Vec<File> },
+    /// Advisory locks end with their session.
     Postgres(Box<PgConnection>),
 }
 
-impl BuildLock {
-    /// Gives it back.
+impl BuildLocks {
+    /// The right to compute `view` anew; `false` while somebody else has it.
+    pub(crate) async fn try_take(&mut self, view: &str) -> Result<bool, sqlx::Error> {
+        match &mut self.0 {
+            Kind::Sqlite { folder, files } => {
+                let file = File::create(folder.join(format!("rebuild-{view}.lock")))?;
+                match file.try_lock() {
+                    Ok(()) => files.push(file),
+                    Err(TryLockError::WouldBlock) => return Ok(false),
+                    Err(TryLockError::Error(error)) => return Err(error.into()),
+                }
+                Ok(true)
+            }
+            Kind::Postgres(session) => {
+                sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))")
+                    .bind(POSTGRES_LOCKS)
+                    .bind(view)
+                    .fetch_one(&mut **session)
+                    .await
+            }
+        }
+    }
+
+    /// Gives them back.
     pub(crate) async fn release(self) {
         match self.0 {
-            Kind::Sqlite(file) => drop(file),
+            Kind::Sqlite { files, .. } => drop(files),
             Kind::Postgres(mut session) => {
                 // The server may take its time to notice that a session has ended.
                 let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *session).await;
                 if let Err(error) = unlocked.map(drop) {
-                    tracing::debug!(%error, "a view's lock was not given back and ends with its session");
+                    tracing::debug!(%error, "views' locks were not given back and end with their session");
                 }
                 if let Err(error) = session.close().await {
-                    tracing::debug!(%error, "the session that held a view's lock did not end politely");
+                    tracing::debug!(%error, "the session that held views' locks did not end politely");
                 }
             }
         }
@@ -42,35 +65,13 @@ impl BuildLock {
 }
 
 impl ViewStore {
-    /// The right to compute `view` anew; `None` while somebody else has it.
-    pub(crate) async fn try_lock_builds(&self, view: &str) -> Result<Option<BuildLock>, sqlx::Error> {
-        match &self.database {
-            Database::Sqlite(_) => lock_file(&self.lock_folder.join(format!("rebuild-{view}.lock"))),
-            Database::Postgres(pool) => lock_session(pool, view).await,
-        }
+    /// Locks for views, none of them taken yet. On PostgreSQL their session is taken out of the pool: an hour's rebuild
+    /// must not hold a place that requests need.
+    pub(crate) async fn build_locks(&self) -> Result<BuildLocks, sqlx::Error> {
+        let kind = match &self.database {
+            Database::Sqlite(_) => Kind::Sqlite { folder: self.lock_folder.as_path().to_owned(), files: Vec::new() },
+            Database::Postgres(pool) => Kind::Postgres(Box::new(pool.acquire().await?.detach())),
+        };
+        Ok(BuildLocks(kind))
     }
-}
-
-fn lock_file(path: &std::path::Path) -> Result<Option<BuildLock>, sqlx::Error> {
-    let file = File::create(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(BuildLock(Kind::Sqlite(file)))),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
-/// The session is taken out of the pool: an hour's rebuild must not hold a place that requests need.
-async fn lock_session(pool: &PgPool, view: &str) -> Result<Option<BuildLock>, sqlx::Error> {
-    let mut session = pool.acquire().await?.detach();
-    let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))")
-        .bind(POSTGRES_LOCKS)
-        .bind(view)
-        .fetch_one(&mut session)
-        .await?;
-    if locked {
-        return Ok(Some(BuildLock(Kind::Postgres(Box::new(session)))));
-    }
-    session.close().await?;
-    Ok(None)
 }

@@ -24,7 +24,7 @@ pub use tx::Tx;
 pub use value::{ColumnError, Row, Value};
 
 pub(crate) use failure::{is_missing_table, is_refused_data};
-pub(crate) use lock::BuildLock;
+pub(crate) use lock::BuildLocks;
 
 use crate::bookkeeping;
 use crate::error::QueryError;

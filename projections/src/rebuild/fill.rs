@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyledger_events::{Position, RecordedEvent, SharedLedger};
 
-use super::progress::{Meter, Progress};
+use super::progress::Progress;
 use super::{Rebuild, RebuildError};
 use crate::bookkeeping::{self, Build, BuildStatus};
 use crate::db::Tx;
@@ -29,39 +29,39 @@ pub(super) enum Goal {
 
 impl Rebuild<'_> {
     /// Fills until what is missing is less than a batch.
-    pub(super) async fn fill<F>(&mut self, goal: Goal, meter: &mut Meter<'_, F>) -> Result<(), RebuildError>
-    where
-        F: FnMut(Progress) + Send,
-    {
+    pub(super) async fn fill(
+        &mut self,
+        goal: Goal,
+        progress: &mut (impl FnMut(Progress) + Send),
+    ) -> Result<(), RebuildError> {
         let ledger = self.runner.inner.ledger.clone();
+        let projections = [self.projection.clone()];
         let mut to = self.goal(goal).await?;
-        let mut batch = read(&ledger, self.projection, self.build.position, to).await?;
+        let mut batch = read(&ledger, &projections, self.build.position, to).await?;
         while let Some((last, _)) = batch.last() {
-            let last_batch = batch.len() < BATCH_EVENTS;
             // The next batch is read while this one is written.
-            let projection = self.projection;
-            let (next, written) = tokio::join!(read(&ledger, projection, last, to), self.write(batch));
+            let (next, written) = tokio::join!(read(&ledger, &projections, last, to), self.write(&batch));
             written?;
-            batch = next?;
-            meter.tell(self.build.position, to);
-            if last_batch {
+            progress(self.meter.progress(self.build.position, to));
+            if is_last(&batch) {
                 return Ok(());
             }
+            batch = next?;
             to = self.goal(goal).await?;
         }
         Ok(())
     }
 
     /// One batch, in a transaction of its own.
-    async fn write(&mut self, batch: Batch) -> Result<(), RebuildError> {
+    pub(super) async fn write(&mut self, batch: &Batch) -> Result<(), RebuildError> {
         let mut tx = self.runner.inner.views.begin().await?;
         self.hold(&mut tx).await?;
-        self.apply(&mut tx, &batch).await?;
+        self.apply(&mut tx, batch).await?;
         bookkeeping::save(&mut tx, std::slice::from_ref(&self.build), self.runner.inner.clock.now()).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn goal(&self, goal: Goal) -> Result<Position, RebuildError> {
+    pub(super) async fn goal(&self, goal: Goal) -> Result<Position, RebuildError> {
         match goal {
             Goal::Head => Ok(self.runner.inner.ledger.head().await.map_err(RunnerError::from)?.position),
             Goal::Serving => {
@@ -103,7 +103,8 @@ impl Rebuild<'_> {
     /// Applies everything up to `to` within the transaction.
     pub(super) async fn apply_up_to(&mut self, tx: &mut Tx, to: Position) -> Result<(), RebuildError> {
         loop {
-            let batch = read(&self.runner.inner.ledger, self.projection, self.build.position, to).await?;
+            let (ledger, projections) = (&self.runner.inner.ledger, std::slice::from_ref(self.projection));
+            let batch = read(ledger, projections, self.build.position, to).await?;
             if batch.len() == 0 {
                 return Ok(());
             }
@@ -116,10 +117,15 @@ impl Rebuild<'_> {
     }
 }
 
-/// The events after `after` and up to `to`, at most a batch of them, decoded as far as the view wants them.
-async fn read(
+/// Whether a batch is the last one for now.
+pub(super) fn is_last(batch: &Batch) -> bool {
+    batch.len() < BATCH_EVENTS
+}
+
+/// The events after `after` and up to `to`, at most a batch of them, decoded as far as any of the views wants them.
+pub(super) async fn read(
     ledger: &SharedLedger,
-    projection: &Arc<dyn Projection>,
+    projections: &[Arc<dyn Projection>],
     mut after: Position,
     to: Position,
 ) -> Result<Batch, RebuildError> {
@@ -130,5 +136,8 @@ async fn read(
         after = last.position;
         events.extend(page.into_iter().filter(|event| event.position <= to));
     }
-    Ok(Batch::decode(events, std::slice::from_ref(projection)))
+    // On a thread of its own: whoever waits for it writes the batch before meanwhile.
+    let projections = projections.to_vec();
+    let decoded = tokio::task::spawn_blocking(move || Batch::decode(events, &projections)).await;
+    decoded.map_err(|error| RunnerError::from(sqlx::Error::Io(std::io::Error::other(error))).into())
 }

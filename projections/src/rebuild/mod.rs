@@ -9,6 +9,7 @@
 mod fill;
 mod progress;
 mod switch;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,14 @@ use keyledger_events::Position;
 use serde::Serialize;
 
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::BuildLock;
+use crate::db::BuildLocks;
 use crate::digest::Digest;
 use crate::error::QueryError;
 use crate::projection::Projection;
 use crate::runner::{Runner, RunnerError};
 
 pub use progress::Progress;
+pub use together::Watcher;
 
 use fill::Goal;
 use progress::Meter;
@@ -118,6 +120,9 @@ struct Rebuild<'a> {
     runner: &'a Runner,
     projection: &'a Arc<dyn Projection>,
     build: Build,
+    /// Whether it began with an empty table, which has no indexes yet.
+    fresh: bool,
+    meter: Meter,
 }
 
 impl Runner {
@@ -197,13 +202,10 @@ impl Runner {
     /// When the view is unknown or the database cannot be reached.
     pub async fn is_being_built(&self, name: &str) -> Result<bool, RebuildError> {
         self.projection(name)?;
-        match self.inner.views.try_lock_builds(name).await? {
-            Some(lock) => {
-                lock.release().await;
-                Ok(false)
-            }
-            None => Ok(true),
-        }
+        let mut locks = self.inner.views.build_locks().await?;
+        let free = locks.try_take(name).await?;
+        locks.release().await;
+        Ok(!free)
     }
 
     /// Does `work` on a view's builds while nobody else does, and gives the lock back however that ends.
@@ -212,23 +214,33 @@ impl Runner {
         name: &str,
         work: impl Future<Output = Result<T, RebuildError>>,
     ) -> Result<T, RebuildError> {
-        let lock = self.lock_builds(name).await?;
-        let result = work.await;
-        lock.release().await;
+        self.projection(name)?;
+        let (locks, refused) = self.lock_builds(&[name]).await?;
+        let result = if refused.is_empty() { work.await } else { Err(RebuildError::UnderWay(name.to_owned())) };
+        locks.release().await;
         result
     }
 
-    async fn lock_builds(&self, name: &str) -> Result<BuildLock, RebuildError> {
-        self.projection(name)?;
+    /// Takes the locks of these views; those that somebody else keeps are told.
+    async fn lock_builds<'n>(&self, names: &[&'n str]) -> Result<(BuildLocks, Vec<&'n str>), RebuildError> {
+        let mut locks = self.inner.views.build_locks().await?;
+        let mut left = names.to_vec();
         for attempt in 0..LOCK_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
-            if let Some(lock) = self.inner.views.try_lock_builds(name).await? {
-                return Ok(lock);
+            let mut taken = Vec::new();
+            for name in left {
+                if !locks.try_take(name).await? {
+                    taken.push(name);
+                }
+            }
+            left = taken;
+            if left.is_empty() {
+                break;
             }
         }
-        Err(RebuildError::UnderWay(name.to_owned()))
+        Ok((locks, left))
     }
 }
 
@@ -245,7 +257,8 @@ impl<'a> Rebuild<'a> {
         }
         let build = runner.inner.begin_build(&mut tx, projection, &builds, BuildStatus::Building).await?;
         tx.commit().await?;
-        Ok(Self { runner, projection, build })
+        let meter = Meter::begin(build.position);
+        Ok(Self { runner, projection, build, fresh: true, meter })
     }
 
     async fn resume_retired(runner: &'a Runner, name: &str) -> Result<Self, RebuildError> {
@@ -260,32 +273,30 @@ impl<'a> Rebuild<'a> {
         build.status = BuildStatus::Building;
         bookkeeping::save(&mut tx, std::slice::from_ref(&build), runner.inner.clock.now()).await?;
         tx.commit().await?;
-        Ok(Self { runner, projection, build })
+        let meter = Meter::begin(build.position);
+        Ok(Self { runner, projection, build, fresh: false, meter })
     }
 
     async fn run(&mut self, progress: &mut (impl FnMut(Progress) + Send)) -> Result<Rebuilt, RebuildError> {
-        let fresh = self.build.position == Position::START;
-        let mut meter = Meter::begin(self.build.position, progress);
-        self.fill(Goal::Head, &mut meter).await?;
-        if fresh {
+        self.fill(Goal::Head, progress).await?;
+        if self.fresh {
             self.create_indexes().await?;
-            self.fill(Goal::Head, &mut meter).await?;
+            self.fill(Goal::Head, progress).await?;
         }
         self.switch().await?;
-        let seconds = meter.finish(self.build.position);
+        progress(self.meter.progress(self.build.position, self.build.position));
         Ok(Rebuilt {
             name: self.build.name.clone(),
             version: self.build.version,
             position: self.build.position,
-            seconds,
+            seconds: self.meter.seconds(),
         })
     }
 
     async fn compare(&mut self, progress: &mut (impl FnMut(Progress) + Send)) -> Result<Verified, RebuildError> {
-        let mut meter = Meter::begin(self.build.position, progress);
-        self.fill(Goal::Serving, &mut meter).await?;
+        self.fill(Goal::Serving, progress).await?;
         let verified = self.digests().await?;
-        meter.finish(self.build.position);
+        progress(self.meter.progress(self.build.position, self.build.position));
         Ok(verified)
     }
 

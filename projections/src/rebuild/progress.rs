@@ -18,31 +18,29 @@ pub struct Progress {
     pub seconds_left: Option<f64>,
 }
 
-/// Measures a rebuild and tells about it.
-pub(super) struct Meter<'a, F> {
+/// Measures a rebuild.
+#[derive(Debug)]
+pub(super) struct Meter {
     from: Position,
-    head: Position,
     began: Instant,
-    progress: &'a mut F,
 }
 
-impl<'a, F: FnMut(Progress) + Send> Meter<'a, F> {
-    pub(super) fn begin(from: Position, progress: &'a mut F) -> Self {
-        Self { from, head: from, began: Instant::now(), progress }
+impl Meter {
+    pub(super) fn begin(from: Position) -> Self {
+        Self { from, began: Instant::now() }
     }
 
-    pub(super) fn tell(&mut self, position: Position, head: Position) {
-        self.head = head.max(position);
-        let seconds = self.began.elapsed().as_secs_f64();
+    pub(super) fn progress(&self, position: Position, head: Position) -> Progress {
+        let head = head.max(position);
+        let seconds = self.seconds();
         let events_per_second = if seconds > 0.0 { events(self.from, position) / seconds } else { 0.0 };
-        let left = events(position, self.head);
+        let left = events(position, head);
         let seconds_left = (events_per_second > 0.0).then(|| left / events_per_second);
-        (self.progress)(Progress { position, head: self.head, events_per_second, seconds_left });
+        Progress { position, head, events_per_second, seconds_left }
     }
 
-    /// Tells a last time; the seconds it took.
-    pub(super) fn finish(&mut self, position: Position) -> f64 {
-        self.tell(position, position);
+    /// The seconds it took so far.
+    pub(super) fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 }

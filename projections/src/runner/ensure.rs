@@ -10,7 +10,7 @@ use keyledger_events::merkle::Hash;
 
 use super::{Inner, RunnerError};
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::{BuildLock, Tx};
+use crate::db::{BuildLocks, Tx};
 use crate::error::QueryError;
 use crate::projection::Projection;
 
@@ -25,8 +25,10 @@ struct Findings {
     misfits: Vec<Build>,
     /// Views that stand still: this start may know better.
     faulted: bool,
-    /// Half-filled tables that nobody will finish, with the right to say so.
-    abandoned: Vec<(Build, BuildLock)>,
+    /// Half-filled tables that nobody will finish …
+    abandoned: Vec<Build>,
+    /// … and the right to say so.
+    locks: Option<BuildLocks>,
     /// Views of this release that no build serves.
     missing: bool,
 }
@@ -49,10 +51,18 @@ impl Inner {
 
     async fn ensure(&self) -> Result<(), RunnerError> {
         // The ledger is compared before the transaction begins, which must not wait for anything outside.
-        let findings = self.examine(&bookkeeping::read(&self.views).await?).await?;
-        if findings.none() {
-            return Ok(());
+        let mut findings = self.examine(&bookkeeping::read(&self.views).await?).await?;
+        let locks = findings.locks.take();
+        if !findings.none() {
+            self.mend(&findings).await?;
         }
+        if let Some(locks) = locks {
+            locks.release().await;
+        }
+        Ok(())
+    }
+
+    async fn mend(&self, findings: &Findings) -> Result<(), RunnerError> {
         let mut tx = self.views.begin().await?;
         let mut builds = bookkeeping::lock_all(&mut tx).await?;
         for misfit in &findings.misfits {
@@ -62,7 +72,7 @@ impl Inner {
                 builds.retain(|build| build != misfit);
             }
         }
-        for (build, _) in findings.abandoned.iter().filter(|(build, _)| builds.contains(build)) {
+        for build in findings.abandoned.iter().filter(|build| builds.contains(build)) {
             bookkeeping::drop_build(&mut tx, build).await?;
         }
         self.retry_faulted(&mut tx, &builds).await?;
@@ -71,18 +81,18 @@ impl Inner {
                 self.begin_build(&mut tx, projection, &builds, BuildStatus::Live).await?;
             }
         }
-        tx.commit().await?;
-        for (_, lock) in findings.abandoned {
-            lock.release().await;
-        }
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     async fn examine(&self, builds: &[Build]) -> Result<Findings, RunnerError> {
         let mut findings = Findings::default();
         for build in builds.iter().filter(|build| self.is_idle(build)) {
-            if let Some(lock) = self.views.try_lock_builds(&build.name).await? {
-                findings.abandoned.push((build.clone(), lock));
+            let locks = match &mut findings.locks {
+                Some(locks) => locks,
+                none => none.insert(self.views.build_locks().await?),
+            };
+            if locks.try_take(&build.name).await? {
+                findings.abandoned.push(build.clone());
             }
         }
         let mut leaves = HashMap::new();

@@ -1,5 +1,6 @@
 //! Rebuilding beside the serving build, and what may happen meanwhile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,10 +12,10 @@ use tokio::sync::oneshot;
 use super::facts::{event, issued, mail_requested, noon_and, paid_until, received, stream, team, team_registered};
 use super::faults::product;
 use super::home::{Home, PATIENCE};
-use super::test_views::{Fragile, Weakness};
+use super::test_views::{Fragile, Weakness, counter, teams};
 use super::{TestResult, stories};
 use crate::bookkeeping::{self, BuildStatus};
-use crate::rebuild::RebuildError;
+use crate::rebuild::{Progress, RebuildError, Rebuilt, Verified, Watcher};
 use crate::runner::Runner;
 use crate::view;
 
@@ -23,6 +24,7 @@ stories!(
     a_rebuild_that_is_killed_leaves_the_serving_build,
     what_a_dead_rebuild_left_goes_at_a_later_start,
     a_rebuild_mends_a_view_that_stood_still,
+    what_becomes_of_one_view_is_nothing_to_the_others,
     a_view_that_cannot_be_rebuilt_keeps_serving,
     readers_elsewhere_follow_a_rebuild,
     one_can_go_back_to_the_build_before,
@@ -32,6 +34,34 @@ stories!(
     verifying_holds_nobody_up,
     a_row_changed_by_hand_is_found,
 );
+
+/// What was told of views that were computed together.
+struct Heard<T> {
+    progress: Vec<(&'static str, Progress)>,
+    ended: Vec<(&'static str, Result<T, RebuildError>)>,
+}
+
+impl<T> Default for Heard<T> {
+    fn default() -> Self {
+        Self { progress: Vec::new(), ended: Vec::new() }
+    }
+}
+
+impl<T> Heard<T> {
+    fn done(&self) -> impl Iterator<Item = &T> {
+        self.ended.iter().filter_map(|(_, result)| result.as_ref().ok())
+    }
+}
+
+impl<T: Send> Watcher<T> for Heard<T> {
+    fn progress(&mut self, name: &'static str, progress: Progress) {
+        self.progress.push((name, progress));
+    }
+
+    fn ended(&mut self, name: &'static str, result: Result<T, RebuildError>) {
+        self.ended.push((name, result));
+    }
+}
 
 /// A little of everything, for one new team.
 async fn append_some(home: &Home, licenses: usize) -> TestResult {
@@ -66,14 +96,15 @@ async fn a_rebuild_while_events_come_in_gives_the_same_rows(home: &Home) -> Test
         async move { runner.run(wake, async { drop(stopped.await) }).await }
     });
     let rebuilder = Runner::new(home.ledger.clone(), home.views_elsewhere().await?, home.clock.clone());
+    let mut heard = Heard::default();
     let rebuilds = async {
+        rebuilder.rebuild_together(&view::ALL, &mut heard).await?;
         for name in view::ALL {
-            let mut told = Vec::new();
-            rebuilder.rebuild(name, |progress| told.push(progress)).await?;
-            let first = told.first().ok_or("no progress was told")?;
+            let first = heard.progress.iter().find(|(told, _)| *told == name).ok_or("no progress was told")?.1;
             assert_eq!(first.position, Position(8_000), "the first batch is a large one");
             assert!(first.seconds_left.is_some());
         }
+        assert_eq!(heard.done().map(|rebuilt| rebuilt.name.as_str()).collect::<Vec<_>>(), view::ALL);
         TestResult::Ok(())
     };
     let appends = async {
@@ -135,14 +166,14 @@ async fn what_a_dead_rebuild_left_goes_at_a_later_start(home: &Home) -> TestResu
     home.catch_up(&runner).await?;
     let mut tx = home.views.begin().await?;
     let builds = bookkeeping::lock_all(&mut tx).await?;
-    let teams = crate::tests::test_views::teams();
-    runner.inner.begin_build(&mut tx, &teams, &builds, BuildStatus::Building).await?;
+    runner.inner.begin_build(&mut tx, &teams(), &builds, BuildStatus::Building).await?;
     tx.commit().await?;
-    let lock = home.views.try_lock_builds(view::TEAMS).await?.ok_or("the lock is taken")?;
+    let mut locks = home.views.build_locks().await?;
+    assert!(locks.try_take(view::TEAMS).await?);
     home.clock.advance_seconds(601);
     let (both, alone) = ([(1, BuildStatus::Live), (2, BuildStatus::Building)], [(1, BuildStatus::Live)]);
     assert_eq!(versions(&home.runner(), view::TEAMS).await?, both, "somebody is at it");
-    lock.release().await;
+    locks.release().await;
     assert_eq!(versions(&home.runner(), view::TEAMS).await?, alone);
     assert!(!runner.is_being_built(view::TEAMS).await?, "the lock was given back");
     Ok(())
@@ -156,6 +187,29 @@ async fn a_rebuild_mends_a_view_that_stood_still(home: &Home) -> TestResult {
     let rebuilt = mended.rebuild("fragile", |_| {}).await?;
     assert_eq!((rebuilt.version, rebuilt.position), (2, Position(3)));
     home.catch_up(&mended).await?;
+    Ok(())
+}
+
+async fn what_becomes_of_one_view_is_nothing_to_the_others(home: &Home) -> TestResult {
+    home.append(team(), vec![team_registered(team(), "some"), product("one"), product("poison")]).await?;
+    let sound = home.runner_elsewhere(vec![teams(), Arc::new(Fragile(Weakness::None)), counter()]).await?;
+    home.catch_up(&sound).await?;
+    let broken = home.runner_elsewhere(vec![teams(), Arc::new(Fragile(Weakness::NoAnswer)), counter()]).await?;
+    let mut locks = home.views.build_locks().await?;
+    assert!(locks.try_take(view::TEAMS).await?);
+    let mut heard: Heard<Rebuilt> = Heard::default();
+    broken.rebuild_together(&[view::TEAMS, "fragile", "counter", "nothing"], &mut heard).await?;
+    locks.release().await;
+    let ended: HashMap<_, _> = heard.ended.iter().map(|(name, result)| (*name, result.as_ref())).collect();
+    assert_eq!(ended.len(), 4, "{ended:?}");
+    assert!(matches!(ended[view::TEAMS], Err(RebuildError::UnderWay(_))), "{ended:?}");
+    assert!(matches!(ended["fragile"], Err(RebuildError::Event { position: Position(3), .. })), "{ended:?}");
+    assert!(matches!(ended["nothing"], Err(RebuildError::Unknown(_))), "{ended:?}");
+    assert!(matches!(ended["counter"], Ok(Rebuilt { version: 2, position: Position(3), .. })), "{ended:?}");
+    for name in [view::TEAMS, "fragile"] {
+        assert_eq!(versions(&sound, name).await?, [(1, BuildStatus::Live)], "{name}");
+    }
+    assert_eq!(sound.digest("counter", 1).await?, sound.digest("counter", 2).await?);
     Ok(())
 }
 
@@ -229,7 +283,8 @@ async fn two_at_once_are_refused(home: &Home) -> TestResult {
     let runner = home.runner();
     home.catch_up(&runner).await?;
     let elsewhere = home.views_elsewhere().await?;
-    let lock = elsewhere.try_lock_builds(view::LICENSES).await?.ok_or("nobody has it yet")?;
+    let mut locks = elsewhere.build_locks().await?;
+    assert!(locks.try_take(view::LICENSES).await?, "nobody has it yet");
     assert!(runner.is_being_built(view::LICENSES).await?);
     let refused = runner.rebuild(view::LICENSES, |_| {}).await;
     assert!(matches!(&refused, Err(RebuildError::UnderWay(name)) if name == view::LICENSES), "{refused:?}");
@@ -238,7 +293,7 @@ async fn two_at_once_are_refused(home: &Home) -> TestResult {
     assert!(!runner.is_being_built(view::TEAMS).await?, "another view is free");
     runner.rebuild(view::TEAMS, |_| {}).await?;
     // The holder is killed: the lock goes with it, though nobody gave it back.
-    drop(lock);
+    drop(locks);
     runner.rebuild(view::LICENSES, |_| {}).await?;
     assert!(!runner.is_being_built(view::LICENSES).await?, "given back at the end");
     Ok(())
@@ -263,11 +318,13 @@ async fn verifying_holds_nobody_up(home: &Home) -> TestResult {
     home.catch_up(&serving).await?;
     let verifier = Runner::new(home.ledger.clone(), home.views_elsewhere().await?, home.clock.clone());
     let done = AtomicBool::new(false);
+    let mut heard: Heard<Verified> = Heard::default();
     let verified = async {
-        for name in view::ALL {
-            let verified = verifier.verify(name, |_| {}).await?;
+        verifier.verify_together(&view::ALL, &mut heard).await?;
+        assert_eq!(heard.done().count(), view::ALL.len(), "{:?}", heard.ended);
+        for verified in heard.done() {
             assert!(verified.matches(), "{verified:?}");
-            assert_eq!(versions(&serving, name).await?, [(1, BuildStatus::Live)], "the fresh one is gone");
+            assert_eq!(versions(&serving, &verified.name).await?, [(1, BuildStatus::Live)], "the fresh one is gone");
         }
         done.store(true, Ordering::SeqCst);
         TestResult::Ok(())

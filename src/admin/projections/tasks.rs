@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keyledger_events::{Position, SharedClock, Timestamp, id};
-use keyledger_projections::{BuildStatus, Progress, RebuildError, Rebuilt, Runner};
+use keyledger_projections::{BuildStatus, Progress, RebuildError, Rebuilt, Runner, Verified, Watcher};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -48,6 +48,18 @@ enum Outcome {
     Rebuilt(Rebuilt),
     Verified(VerifiedJson),
     Failed { name: &'static str, error: String },
+}
+
+impl From<Rebuilt> for Outcome {
+    fn from(rebuilt: Rebuilt) -> Self {
+        Self::Rebuilt(rebuilt)
+    }
+}
+
+impl From<Verified> for Outcome {
+    fn from(verified: Verified) -> Self {
+        Self::Verified(verified.into())
+    }
 }
 
 /// The view at hand.
@@ -147,7 +159,7 @@ impl ViewTasks {
         found.ok_or_else(|| AdminError::NotFound { what: "task", id: id.to_string(), list: "projections status" })
     }
 
-    /// Begins to work on these views (all of them, if none is named), one after the other.
+    /// Begins to work on these views (all of them, if none is named).
     ///
     /// # Errors
     /// When a view is unknown, somebody is at one of them already, or there is nothing to go back to.
@@ -213,23 +225,21 @@ impl ViewTasks {
     }
 
     async fn work(&self, task: &TaskJson) {
-        for name in task.views.iter().copied() {
-            let progress = |progress| self.note(task.id, name, progress);
-            let outcome = match task.kind {
-                TaskKind::Rebuild => self.runner.rebuild(name, progress).await.map(Outcome::Rebuilt),
-                TaskKind::Verify => {
-                    self.runner.verify(name, progress).await.map(|verified| Outcome::Verified(verified.into()))
+        let mut watching = Watching { tasks: self, task };
+        let begun = match task.kind {
+            TaskKind::Rebuild => self.runner.rebuild_together(&task.views, &mut watching).await,
+            TaskKind::Verify => self.runner.verify_together(&task.views, &mut watching).await,
+            TaskKind::SwitchBack => {
+                for name in task.views.iter().copied() {
+                    let progress = |progress| self.note(task.id, name, progress);
+                    watching.ended(name, self.runner.switch_back(name, progress).await);
                 }
-                TaskKind::SwitchBack => self.runner.switch_back(name, progress).await.map(Outcome::Rebuilt),
-            };
-            let outcome = outcome.unwrap_or_else(|error| {
-                tracing::warn!(view = name, task = %task.id, %error, "work on a view failed");
-                Outcome::Failed { name, error: error.to_string() }
-            });
-            self.change(task.id, |task| {
-                task.current = None;
-                task.results.push(outcome);
-            });
+                Ok(())
+            }
+        };
+        if let Err(error) = begun {
+            let failed = |name: &&'static str| Outcome::Failed { name, error: error.to_string() };
+            self.change(task.id, |task| task.results.extend(task.views.iter().map(failed)));
         }
     }
 
@@ -263,5 +273,28 @@ impl ViewTasks {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<TaskJson>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes what becomes of a task's views.
+struct Watching<'a> {
+    tasks: &'a ViewTasks,
+    task: &'a TaskJson,
+}
+
+impl<T: Into<Outcome> + Send> Watcher<T> for Watching<'_> {
+    fn progress(&mut self, name: &'static str, progress: Progress) {
+        self.tasks.note(self.task.id, name, progress);
+    }
+
+    fn ended(&mut self, name: &'static str, result: Result<T, RebuildError>) {
+        let outcome = result.map(T::into).unwrap_or_else(|error| {
+            tracing::warn!(view = name, task = %self.task.id, %error, "work on a view failed");
+            Outcome::Failed { name, error: error.to_string() }
+        });
+        self.tasks.change(self.task.id, |task| {
+            task.current = None;
+            task.results.push(outcome);
+        });
     }
 }
