@@ -98,7 +98,7 @@ impl Attacker {
         self.change(&format!("UPDATE @event SET {column} = {old} WHERE position = {now_at}")).await
     }
 
-    /// Writes history anew from `events`, with all hashes, the head row and the streams as they must be then.
+    /// Writes history anew from `events`, with all hashes and the head row as they must be then.
     pub(crate) async fn rewrite(&self, events: Vec<RecordedEvent>) -> TestResult {
         let mut tree = Frontier::default();
         let mut last = None;
@@ -118,7 +118,6 @@ impl Attacker {
         }
         let last = last.ok_or("nothing to rewrite")?;
         self.run(&format!("DELETE FROM @event WHERE position > {}", last.position)).await?;
-        self.run(&format!("DELETE FROM @stream WHERE position > {}", last.position)).await?;
         self.change(&format!(
             "UPDATE @ledger_head SET position = {}, recorded_at = {}, frontier = {}",
             last.position,

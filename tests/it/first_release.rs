@@ -2,8 +2,6 @@
 //! payloads of version 1, and what `license list` said of it then. The file is never written again. When a payload gets
 //! a second version, this is where its step from the first one is seen to work, on real rows and through the front door.
 
-use std::collections::BTreeMap;
-
 use keyledger_events::Event;
 use keyledger_events::merkle::Frontier;
 use serde::Deserialize;
@@ -75,10 +73,8 @@ fn maybe_id(hex: Option<&String>) -> Result<Option<Uuid>, Error> {
 macro_rules! restore {
     ($written:expr, $ledger:expr, $keys:expr, $schemas:expr) => {{
         let (written, (ledger, keys)): (&Written, (&str, &str)) = ($written, $schemas);
-        let mut streams = BTreeMap::new();
         let mut tx = $ledger.begin().await?;
         for event in &written.events {
-            streams.insert((id(&event.1)?, event.2.clone()), (event.3, event.0));
             let insert = format!("INSERT INTO {ledger}event VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)");
             sqlx::query(sqlx::AssertSqlSafe(insert))
                 .bind(event.0)
@@ -97,11 +93,6 @@ macro_rules! restore {
                 .bind(bytes(&event.13)?)
                 .execute(&mut *tx)
                 .await?;
-        }
-        for ((team, stream), (version, position)) in streams {
-            let insert = format!("INSERT INTO {ledger}stream (team, stream, version, position) VALUES ($1,$2,$3,$4)");
-            let insert = sqlx::query(sqlx::AssertSqlSafe(insert)).bind(team).bind(stream).bind(version).bind(position);
-            insert.execute(&mut *tx).await?;
         }
         let update = format!("UPDATE {ledger}ledger_head SET position = $1, recorded_at = $2, frontier = $3");
         let head = &written.head;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::migrate::{MigrationError, migrate_postgres_schema};
-use super::row::{COLUMNS, EventRow, read_change, stream_ends, time};
+use super::row::{COLUMNS, EventRow, read_change, time};
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
 use crate::id::{Position, StreamId, TeamId};
@@ -47,7 +47,6 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 GRANT USAGE ON SCHEMA ledger TO keyledger_serving;
 GRANT SELECT, INSERT ON ledger.event TO keyledger_serving;
-GRANT SELECT, INSERT, UPDATE ON ledger.stream TO keyledger_serving;
 GRANT SELECT, UPDATE ON ledger.ledger_head TO keyledger_serving;
 GRANT SELECT, INSERT ON ledger.checkpoint, ledger.merkle_tile TO keyledger_serving;
 ";
@@ -243,11 +242,12 @@ impl Ledger for PostgresLedger {
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
-        let version = sqlx::query_scalar("SELECT version FROM ledger.stream WHERE team = $1 AND stream = $2")
-            .bind(team.0)
-            .bind(stream.to_string())
-            .fetch_optional(&self.readers)
-            .await?;
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT max(stream_version) FROM ledger.event WHERE team = $1 AND stream = $2")
+                .bind(team.0)
+                .bind(stream.to_string())
+                .fetch_one(&self.readers)
+                .await?;
         Ok(version.unwrap_or(0))
     }
 
@@ -318,10 +318,11 @@ impl AppendTx for PostgresAppend {
             streams.iter().map(|(team, stream)| (team.0, stream.to_string())).unzip();
         // One way to the server and back for both.
         let rows = sqlx::query(
-            "SELECT s.team, s.stream, s.version, NULL::uuid, NULL::bigint \
-             FROM unnest($1::uuid[], $2::text[]) AS asked (team, stream) \
-             JOIN ledger.stream s ON s.team = asked.team AND s.stream = asked.stream \
-             UNION ALL SELECT NULL, NULL, NULL, event_id, position FROM ledger.event WHERE event_id = ANY($3)",
+            "SELECT asked.ordinal, \
+             (SELECT max(stream_version) FROM ledger.event e WHERE e.team = asked.team AND e.stream = asked.stream), \
+             NULL::uuid, NULL::bigint \
+             FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (team, stream, ordinal) \
+             UNION ALL SELECT NULL, NULL, event_id, position FROM ledger.event WHERE event_id = ANY($3)",
         )
         .bind(teams)
         .bind(names)
@@ -330,35 +331,29 @@ impl AppendTx for PostgresAppend {
         .await?;
         let mut found = LookUp::default();
         for row in rows {
-            if let Some(event_id) = row.try_get(3)? {
-                found.known.insert(event_id, Position(row.try_get(4)?));
+            if let Some(event_id) = row.try_get(2)? {
+                found.known.insert(event_id, Position(row.try_get(3)?));
                 continue;
             }
-            let name: String = row.try_get(1)?;
-            let stream = name.parse().map_err(|_| LedgerError::Corrupt {
-                position: self.head.position.0,
-                column: "stream",
-                value: name,
-            })?;
-            found.versions.insert((TeamId(row.try_get(0)?), stream), row.try_get(2)?);
+            // Counted from 1.
+            let ordinal = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0);
+            if let (Some(stream), Some(version)) = (streams.get(ordinal.wrapping_sub(1)), row.try_get(1)?) {
+                found.versions.insert(*stream, version);
+            }
         }
         Ok(found)
     }
 
     async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError> {
-        // One way to the server and back for all three: while it lasts, nobody else appends.
+        // One way to the server and back for both: while it lasts, nobody else appends.
         let insert = format!(
             "WITH inserted AS (INSERT INTO ledger.event ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::uuid[], \
              $3::text[], $4::bigint[], $5::uuid[], $6::text[], $7::smallint[], $8::bigint[], $9::bigint[], \
-             $10::uuid[], $11::uuid[], $12::text[], $13::bytea[], $14::bytea[])), \
-             moved AS (INSERT INTO ledger.stream (team, stream, version, position) \
-             SELECT * FROM unnest($15::uuid[], $16::text[], $17::bigint[], $18::bigint[]) \
-             ON CONFLICT (team, stream) DO UPDATE SET version = excluded.version, position = excluded.position) \
-             UPDATE ledger.ledger_head SET position = $19, recorded_at = $20, frontier = $21 WHERE id = 1"
+             $10::uuid[], $11::uuid[], $12::text[], $13::bytea[], $14::bytea[])) \
+             UPDATE ledger.ledger_head SET position = $15, recorded_at = $16, frontier = $17 WHERE id = 1"
         );
         let column = |of: fn(&RecordedEvent) -> i64| events.iter().map(of).collect::<Vec<_>>();
         let versions = events.iter().map(|event| i16::try_from(event.schema_version).unwrap_or(i16::MAX));
-        let ends = stream_ends(events);
         sqlx::query(AssertSqlSafe(insert))
             .bind(column(|event| event.position.0))
             .bind(events.iter().map(|event| event.team.0).collect::<Vec<_>>())
@@ -374,10 +369,6 @@ impl AppendTx for PostgresAppend {
             .bind(events.iter().map(|event| event.provenance.actor.clone()).collect::<Vec<_>>())
             .bind(events.iter().map(|event| event.payload.clone()).collect::<Vec<_>>())
             .bind(events.iter().map(|event| event.leaf_hash.to_vec()).collect::<Vec<_>>())
-            .bind(ends.iter().map(|event| event.team.0).collect::<Vec<_>>())
-            .bind(ends.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
-            .bind(ends.iter().map(|event| event.stream_version).collect::<Vec<_>>())
-            .bind(ends.iter().map(|event| event.position.0).collect::<Vec<_>>())
             .bind(head.position.0)
             .bind(head.recorded_at.as_microsecond())
             .bind(head.frontier.to_bytes())

@@ -81,12 +81,3 @@ impl EventRow {
         })
     }
 }
-
-/// For each touched stream the version and position of its last event in the batch.
-pub(super) fn stream_ends(events: &[RecordedEvent]) -> Vec<&RecordedEvent> {
-    let mut last = std::collections::HashMap::new();
-    for event in events {
-        last.insert((event.team, event.stream), event);
-    }
-    last.into_values().collect()
-}

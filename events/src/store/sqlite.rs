@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use async_trait::async_trait;
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{Params, params_from_iter};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::files::{SqliteFile, open_sqlite};
 use super::migrate::{MigrationError, migrate_sqlite};
-use super::row::{COLUMNS, stream_ends, time};
+use super::row::{COLUMNS, time};
 use super::sqlite_rows::Reader;
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
@@ -76,11 +76,10 @@ fn places(count: usize) -> String {
 }
 
 /// The arguments of a query over a team's streams: the team, then the streams' names, then numbers.
-fn of_streams(team: TeamId, streams: &[StreamId], numbers: &[i64]) -> impl Params + Send + use<> {
+fn of_streams(team: TeamId, streams: &[StreamId], numbers: &[i64]) -> Vec<Value> {
     let names = streams.iter().map(|stream| Value::Text(stream.to_string()));
     let numbers = numbers.iter().map(|number| Value::Integer(*number));
-    let all: Vec<Value> = std::iter::once(blob(team.0)).chain(names).chain(numbers).collect();
-    params_from_iter(all)
+    std::iter::once(blob(team.0)).chain(names).chain(numbers).collect()
 }
 
 fn blob(id: Uuid) -> Value {
@@ -110,7 +109,7 @@ impl Ledger for SqliteLedger {
         let mut found = Vec::new();
         for chunk in streams.chunks(NAMES_PER_STATEMENT) {
             let condition = format!("team = ? AND stream IN ({})", places(chunk.len()));
-            found.extend(self.reader.events(condition, of_streams(team, chunk, &[])).await?);
+            found.extend(self.reader.few_events(condition, of_streams(team, chunk, &[])).await?);
         }
         found.sort_by_key(|event| event.position);
         found.iter().try_for_each(RecordedEvent::check_hash)?;
@@ -124,7 +123,7 @@ impl Ledger for SqliteLedger {
         version: i64,
     ) -> Result<Vec<RecordedEvent>, LedgerError> {
         let condition = "team = ? AND stream = ? AND stream_version > ? ORDER BY stream_version".to_owned();
-        let found = self.reader.events(condition, of_streams(team, &[stream], &[version])).await?;
+        let found = self.reader.few_events(condition, of_streams(team, &[stream], &[version])).await?;
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
     }
@@ -139,11 +138,12 @@ impl Ledger for SqliteLedger {
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
-        let version = sqlx::query_scalar("SELECT version FROM stream WHERE team = $1 AND stream = $2")
-            .bind(team.0)
-            .bind(stream.to_string())
-            .fetch_optional(&self.file.readers)
-            .await?;
+        let version: Option<i64> =
+            sqlx::query_scalar("SELECT max(stream_version) FROM event WHERE team = $1 AND stream = $2")
+                .bind(team.0)
+                .bind(stream.to_string())
+                .fetch_one(&self.file.readers)
+                .await?;
         Ok(version.unwrap_or(0))
     }
 
@@ -168,7 +168,7 @@ impl Ledger for SqliteLedger {
                 places(chunk.len())
             );
             let params = of_streams(team, chunk, &[after.0, i64::from(limit)]);
-            found.extend(self.reader.events(condition, params).await?);
+            found.extend(self.reader.few_events(condition, params).await?);
         }
         found.sort_by_key(|event| event.position);
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -219,20 +219,18 @@ impl AppendTx for SqliteAppend {
     async fn look_up(&mut self, streams: &[(TeamId, StreamId)], event_ids: &[Uuid]) -> Result<LookUp, LedgerError> {
         let mut versions = HashMap::new();
         for chunk in streams.chunks(NAMES_PER_STATEMENT) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT team, stream, version FROM stream WHERE ");
-            query.push("(team, stream) IN (");
-            query.push_values(chunk, |mut row, (team, stream)| {
-                row.push_bind(team.0).push_bind(stream.to_string());
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT column1, (SELECT max(stream_version) FROM event WHERE team = column2 AND stream = column3) FROM (",
+            );
+            query.push_values(chunk.iter().enumerate(), |mut row, (index, (team, stream))| {
+                row.push(index).push_bind(team.0).push_bind(stream.to_string());
             });
             query.push(")");
             for row in query.build().fetch_all(&mut *self.tx).await? {
-                let name: String = row.try_get(1)?;
-                let stream = name.parse().map_err(|_| LedgerError::Corrupt {
-                    position: self.head.position.0,
-                    column: "stream",
-                    value: name,
-                })?;
-                versions.insert((TeamId(row.try_get(0)?), stream), row.try_get(2)?);
+                if let (Some(stream), Some(version)) = (chunk.get(row.try_get::<u32, _>(0)? as usize), row.try_get(1)?)
+                {
+                    versions.insert(*stream, version);
+                }
             }
         }
         Ok(LookUp { versions, known: known_ids(&mut self.tx, event_ids).await? })
@@ -259,21 +257,6 @@ impl AppendTx for SqliteAppend {
                     .push_bind(event.leaf_hash.to_vec());
             });
             insert.build().execute(&mut *self.tx).await?;
-        }
-        for chunk in stream_ends(events).chunks(EVENTS_PER_STATEMENT) {
-            // A statement that fails takes the transaction along: SQLite need not be able to undo it alone.
-            let begin = "INSERT OR FAIL INTO stream (team, stream, version, position) ";
-            let mut upsert = QueryBuilder::<Sqlite>::new(begin);
-            upsert.push_values(chunk, |mut row, event| {
-                row.push_bind(event.team.0)
-                    .push_bind(event.stream.to_string())
-                    .push_bind(event.stream_version)
-                    .push_bind(event.position.0);
-            });
-            upsert.push(
-                " ON CONFLICT (team, stream) DO UPDATE SET version = excluded.version, position = excluded.position",
-            );
-            upsert.build().execute(&mut *self.tx).await?;
         }
         sqlx::query("UPDATE ledger_head SET position = $1, recorded_at = $2, frontier = $3 WHERE id = 1")
             .bind(head.position.0)

@@ -6,7 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, Params, Row};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, Params, Row, params_from_iter};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -17,6 +18,8 @@ use crate::envelope::RecordedEvent;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 4;
+/// Events that are read without asking a thread that may wait for the disk.
+const EVENTS_ON_THE_SPOT_MAX: usize = 128;
 /// Prepared statements that a connection keeps: lists of streams come in many lengths.
 const STATEMENTS_MAX: usize = 64;
 
@@ -49,21 +52,25 @@ impl Reader {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let stopped = |error: &dyn fmt::Display| sqlx::Error::Io(std::io::Error::other(error.to_string()));
         let place = self.places.clone().acquire_owned().await.map_err(|error| stopped(&error))?;
         let reader = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let idle = reader.idle().pop();
-            let connection = idle.map_or_else(|| open(&reader.path), Ok)?;
-            let done = work(&connection);
-            // One that failed is closed: the next one begins anew.
-            if done.is_ok() {
-                reader.idle().push(connection);
-            }
+            let done = reader.with_connection(work);
             drop(place);
             done
         });
         reading.await.map_err(|error| stopped(&error))?
+    }
+
+    fn with_connection<T>(&self, work: impl FnOnce(&Connection) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        let idle = self.idle().pop();
+        let connection = idle.map_or_else(|| open(&self.path), Ok)?;
+        let done = work(&connection);
+        // One that failed is closed: the next one begins anew.
+        if done.is_ok() {
+            self.idle().push(connection);
+        }
+        done
     }
 
     /// The events that fulfil a condition, which may end with an order and a limit.
@@ -72,17 +79,23 @@ impl Reader {
         condition: String,
         params: impl Params + Send + 'static,
     ) -> Result<Vec<RecordedEvent>, LedgerError> {
-        self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM event WHERE {condition}");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query(params)?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(event(row)?);
-            }
-            Ok(found)
-        })
-        .await
+        self.read(move |connection| Ok(select(connection, &condition, params, usize::MAX)?.unwrap_or_default())).await
+    }
+
+    /// The same, where they are few as a rule. Those are read on the spot, for to hand the question to another thread
+    /// takes longer than to answer it.
+    pub(super) async fn few_events(
+        &self,
+        condition: String,
+        params: Vec<Value>,
+    ) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let place = self.places.acquire().await.map_err(|error| stopped(&error))?;
+        let few = |connection: &_| select(connection, &condition, params_from_iter(&params), EVENTS_ON_THE_SPOT_MAX);
+        if let Some(found) = self.with_connection(few)? {
+            return Ok(found);
+        }
+        drop(place);
+        self.events(condition, params_from_iter(params)).await
     }
 
     /// What changed behind a position, at most `limit`.
@@ -104,6 +117,29 @@ impl Reader {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn stopped(error: &dyn fmt::Display) -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::other(error.to_string()))
+}
+
+/// The events that fulfil a condition; `None` when there are more than `most`.
+fn select(
+    connection: &Connection,
+    condition: &str,
+    params: impl Params,
+    most: usize,
+) -> Result<Option<Vec<RecordedEvent>>, LedgerError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM event WHERE {condition}"))?;
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if found.len() == most {
+            return Ok(None);
+        }
+        found.push(event(row)?);
+    }
+    Ok(Some(found))
 }
 
 fn open(path: &Path) -> Result<Connection, rusqlite::Error> {

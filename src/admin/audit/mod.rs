@@ -5,7 +5,6 @@
 mod claims;
 mod keep;
 mod kept;
-mod streams;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -171,8 +170,7 @@ async fn everything(
     }
     walk.end(edges, head)?;
     claims.end(head)?;
-    tiles::check(proofs, walk.take_tiles(), head).await?;
-    streams::check(proofs, walk.take_streams(), head).await
+    tiles::check(proofs, walk.take_tiles(), head).await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for people; counts beyond 2^53 are out of reach")]

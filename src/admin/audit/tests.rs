@@ -13,7 +13,6 @@ stories!(
     every_column_of_every_row_is_watched,
     rows_that_go_or_change_places_are_missed,
     the_head_row_fits_the_events,
-    the_table_of_streams_fits_the_events,
     checkpoints_and_tiles_fit_the_events,
     an_event_that_cannot_be_read_is_named,
     history_that_is_rewritten_consistently_is_found_by_what_was_signed,
@@ -168,35 +167,6 @@ async fn the_head_row_fits_the_events(home: Home) -> TestResult {
     Ok(())
 }
 
-async fn the_table_of_streams_fits_the_events(home: Home) -> TestResult {
-    let last = history(&home).await?;
-    let attacker = home.attacker().await?;
-    attacker.run("CREATE TABLE @stream_before AS SELECT * FROM @stream").await?;
-    let of_last = format!("position = {last}");
-    let other = StreamId::new(StreamKind::License, Uuid::from_u128(7));
-    let team = attacker.id(home.team.0);
-    let changes = [
-        format!("UPDATE @stream SET version = version + 1 WHERE {of_last}"),
-        format!("UPDATE @stream SET version = version - 1 WHERE {of_last}"),
-        format!("UPDATE @stream SET position = position - 1 WHERE {of_last}"),
-        format!("UPDATE @stream SET position = position + 1 WHERE {of_last}"),
-        format!("UPDATE @stream SET version = version + 1, position = position + 1000 WHERE {of_last}"),
-        format!("UPDATE @stream SET stream = '{other}' WHERE {of_last}"),
-        format!("UPDATE @stream SET stream = 'nonsense' WHERE {of_last}"),
-        format!("UPDATE @stream SET team = {} WHERE {of_last}", attacker.id(Uuid::from_u128(7))),
-        format!("DELETE FROM @stream WHERE {of_last}"),
-        format!("INSERT INTO @stream VALUES ({team}, '{other}', 1, {last})"),
-    ];
-    for change in changes {
-        attacker.change(&change).await?;
-        assert_bad(&home.app, last, &change).await?;
-        attacker.run("DELETE FROM @stream").await?;
-        attacker.run("INSERT INTO @stream SELECT * FROM @stream_before").await?;
-    }
-    assert_good(&home.app).await?;
-    Ok(())
-}
-
 async fn checkpoints_and_tiles_fit_the_events(home: Home) -> TestResult {
     let key = LogKey::open(&home.app.keys).await?;
     home.grow(300, 3).await?;
@@ -305,14 +275,6 @@ async fn history_that_is_rewritten_consistently_is_found_by_what_was_signed(home
     // Cut off instead of changed.
     events[at].payload = honest;
     let short = usize::try_from(today.size)? - 1;
-    attacker.run(&format!("UPDATE @stream SET position = 0 WHERE position > {short}")).await?;
-    attacker.run("DELETE FROM @stream").await?;
-    attacker
-        .run(&format!(
-            "INSERT INTO @stream SELECT team, stream, max(stream_version), max(position) FROM @event \
-             WHERE position <= {short} GROUP BY team, stream"
-        ))
-        .await?;
     attacker.rewrite(events[..short].to_vec()).await?;
     assert_good(&home.app).await?;
     let found = check(&home.app, vec![kept(&yesterday), kept(&today)]).await?;

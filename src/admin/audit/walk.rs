@@ -9,9 +9,6 @@ use keyledger_proof::tile::TILE_HEIGHT;
 
 use super::Problem;
 
-/// Streams by name, with the number of their events and the position of the last.
-pub(super) type Streams = HashMap<(TeamId, StreamId), (i64, i64)>;
-
 /// Hashes of tiles by level and index.
 pub(super) type Tiles = HashMap<(u32, u64), Hash>;
 
@@ -21,7 +18,8 @@ pub(super) struct Walk {
     tree: Frontier,
     position: i64,
     recorded_at: Option<Timestamp>,
-    streams: Streams,
+    /// How many events each stream has.
+    streams: HashMap<(TeamId, StreamId), i64>,
     tiles: Tiles,
 }
 
@@ -39,11 +37,6 @@ impl Walk {
     /// The root over the good events.
     pub(super) fn root(&self) -> Hash {
         self.tree.root()
-    }
-
-    /// The streams as the events make them.
-    pub(super) fn take_streams(&mut self) -> Streams {
-        std::mem::take(&mut self.streams)
     }
 
     /// The tiles as the events make them.
@@ -69,7 +62,7 @@ impl Walk {
 
     fn follow(&mut self, event: &CheckedEvent) -> Result<(), Problem> {
         let wrong = |what| Err(Problem::new(event.position, what));
-        let (version, last) = self.streams.entry((event.team, event.stream)).or_default();
+        let version = self.streams.entry((event.team, event.stream)).or_default();
         if event.stream_version != *version + 1 {
             let (stream, found) = (event.stream, event.stream_version);
             return wrong(format!("{stream} continues with version {found} instead of {}", *version + 1));
@@ -77,7 +70,7 @@ impl Walk {
         if self.recorded_at.is_some_and(|before| event.recorded_at < before) {
             return wrong("the time of record goes back".to_owned());
         }
-        (*version, *last) = (event.stream_version, event.position);
+        *version = event.stream_version;
         self.position = event.position;
         self.recorded_at = Some(event.recorded_at);
         let (tiles, size) = (&mut self.tiles, event.position.unsigned_abs());

@@ -39,19 +39,6 @@ pub struct CheckedEvent {
     pub leaf_hash: Hash,
 }
 
-/// A row of the table of streams.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamRow {
-    /// Whose stream.
-    pub team: Uuid,
-    /// Its name.
-    pub stream: String,
-    /// How many events it has.
-    pub version: i64,
-    /// Its last event's position.
-    pub position: i64,
-}
-
 /// An event's columns, borrowed from the driver's row.
 pub(super) struct RawEvent<'r> {
     pub(super) position: i64,

@@ -9,14 +9,13 @@ mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
 use super::LedgerError;
 use crate::clock::Timestamp;
 use crate::id::Position;
 use crate::merkle::Hash;
 
-pub use checked::{Checked, CheckedEvent, StreamRow};
+pub use checked::{Checked, CheckedEvent};
 use queries::proof_store;
 
 /// Hashes or rows of one read at most.
@@ -117,12 +116,6 @@ pub trait ProofStore: Send + Sync + 'static {
     /// How many bytes of payload the events after `after` have, each, in order, at most `limit`: what it would take to
     /// read them.
     async fn payload_bytes(&self, after: Position, limit: u32) -> Result<Vec<u64>, LedgerError>;
-
-    /// Rows of the table of streams behind this one, in order of the key, at most `limit`.
-    async fn stream_rows(&self, after: Option<(Uuid, String)>, limit: u32) -> Result<Vec<StreamRow>, LedgerError>;
-
-    /// The position of an event by its place in its stream.
-    async fn position_in_stream(&self, team: Uuid, stream: &str, version: i64) -> Result<Option<i64>, LedgerError>;
 }
 
 /// A proof store handed around between tasks.

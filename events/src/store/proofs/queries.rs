@@ -157,47 +157,6 @@ macro_rules! proof_store {
                 let bytes: Vec<i64> = page.fetch_all($readers(self)).await?;
                 Ok(bytes.into_iter().map(i64::unsigned_abs).collect())
             }
-
-            async fn stream_rows(
-                &self,
-                after: Option<(Uuid, String)>,
-                limit: u32,
-            ) -> Result<Vec<StreamRow>, LedgerError> {
-                let page = concat!(
-                    "SELECT team, stream, version, position FROM ",
-                    $tables,
-                    "stream WHERE (team, stream) > ($1, $2) ORDER BY team, stream LIMIT $3"
-                );
-                let (team, stream) = after.unwrap_or_default();
-                let page = sqlx::query(page).bind(team).bind(stream).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                page.fetch_all($readers(self))
-                    .await?
-                    .iter()
-                    .map(|row| {
-                        Ok(StreamRow {
-                            team: row.try_get(0)?,
-                            stream: row.try_get(1)?,
-                            version: row.try_get(2)?,
-                            position: row.try_get(3)?,
-                        })
-                    })
-                    .collect()
-            }
-
-            async fn position_in_stream(
-                &self,
-                team: Uuid,
-                stream: &str,
-                version: i64,
-            ) -> Result<Option<i64>, LedgerError> {
-                let one = concat!(
-                    "SELECT position FROM ",
-                    $tables,
-                    "event WHERE team = $1 AND stream = $2 AND stream_version = $3"
-                );
-                let one = sqlx::query_scalar(one).bind(team).bind(stream.to_owned()).bind(version);
-                Ok(one.fetch_optional($readers(self)).await?)
-            }
         }
 
         /// Sizes and indexes are far below 2^63.

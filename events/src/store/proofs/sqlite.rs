@@ -2,10 +2,9 @@
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 
 use super::checked::{RawEvent, strange_column as bad};
-use super::{Checked, Edges, PROOF_ROWS_MAX, RawHead, Stored, StoredCheckpoint, StoredTile, StreamRow};
+use super::{Checked, Edges, PROOF_ROWS_MAX, RawHead, Stored, StoredCheckpoint, StoredTile};
 use crate::id::Position;
 use crate::merkle::Hash;
 use crate::store::row::COLUMNS;
