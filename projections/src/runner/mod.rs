@@ -35,6 +35,9 @@ pub use status::{RunnerStatus, ViewProgress};
 
 /// How often the ledger is looked at when nobody wakes the runner: other processes append too.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long events may gather before views follow them, unless somebody waits for the views: what many events change in
+/// one place is written once, and each transaction over all views costs the same however little it brings.
+const GATHER: Duration = Duration::from_millis(15);
 /// How long to leave the views to another node that is at work on them.
 const CONTENDED_PAUSE: Duration = Duration::from_millis(5);
 /// The first pause after a database error; it doubles up to the last.
@@ -151,10 +154,16 @@ impl Runner {
                 }
             }
             let idle = pause == POLL_INTERVAL;
+            let gathered = async {
+                // A Writer that is gone wakes nobody any more; polling goes on.
+                match wake.changed().await {
+                    Ok(()) => tokio::time::sleep(GATHER).await,
+                    Err(_) => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                // A Writer that is gone wakes nobody any more; polling goes on.
-                Ok(()) = wake.changed(), if idle => {}
+                () = gathered, if idle => {}
                 () = self.inner.nudge.notified(), if idle => {}
                 () = &mut shutdown => return,
             }
