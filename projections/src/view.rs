@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 
 use crate::customers::CustomersFold;
 use crate::deliveries::DeliveriesFold;
-use crate::expirations::ExpirationsFold;
 use crate::fold::{Fold, Folded};
 use crate::inbox::InboxFold;
 use crate::license_keys::LicenseKeysFold;
@@ -32,8 +31,6 @@ pub const LICENSES: &str = LicensesFold::NAME;
 pub const LICENSE_KEYS: &str = LicenseKeysFold::NAME;
 /// Licences by marketplace product and buyer.
 pub const PLACEHOLDERS: &str = PlaceholdersFold::NAME;
-/// Licences that run out.
-pub const EXPIRATIONS: &str = ExpirationsFold::NAME;
 /// Provider events.
 pub const INBOX: &str = InboxFold::NAME;
 /// Mails.
@@ -55,14 +52,13 @@ pub const MEMBERS: &str = MembersFold::NAME;
 pub const STATISTICS: &str = StatisticsFold::NAME;
 
 /// The names of all views.
-pub const ALL: [&str; 14] = [
+pub const ALL: [&str; 13] = [
     TEAMS,
     PRODUCTS,
     CUSTOMERS,
     LICENSES,
     LICENSE_KEYS,
     PLACEHOLDERS,
-    EXPIRATIONS,
     INBOX,
     DELIVERIES,
     SEATS,
@@ -71,6 +67,9 @@ pub const ALL: [&str; 14] = [
     MEMBERS,
     STATISTICS,
 ];
+
+/// Views of earlier releases that nothing reads any more.
+pub(crate) const GONE: [&str; 1] = ["expirations"];
 
 /// All views of this release.
 pub fn projections() -> Vec<Arc<dyn Projection>> {
@@ -81,7 +80,6 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(Folded::<LicensesFold>::default()),
         Arc::new(Folded::<LicenseKeysFold>::default()),
         Arc::new(Folded::<PlaceholdersFold>::default()),
-        Arc::new(Folded::<ExpirationsFold>::default()),
         Arc::new(Folded::<InboxFold>::default()),
         Arc::new(Folded::<DeliveriesFold>::default()),
         Arc::new(Folded::<SeatsFold>::default()),

@@ -131,6 +131,6 @@ pub(super) async fn settle(
             Told::Unreadable => drop(unreadable.insert(license_id)),
         }
     }
-    app.runner.catch_up(seen, &[view::EXPIRATIONS], CATCH_UP_MAX).await?;
+    app.runner.catch_up(seen, &[view::LICENSES], CATCH_UP_MAX).await?;
     Ok(said)
 }

@@ -13,6 +13,7 @@ use crate::bookkeeping::{self, Build, BuildStatus};
 use crate::db::{BuildLocks, Tx};
 use crate::error::QueryError;
 use crate::projection::Projection;
+use crate::view;
 
 /// A build that nobody has filled for this long, in seconds, and whose lock is free was left behind by a process that
 /// died.
@@ -31,11 +32,13 @@ struct Findings {
     locks: Option<BuildLocks>,
     /// Views of this release that no build serves.
     missing: bool,
+    /// Builds of views that are no more.
+    gone: Vec<Build>,
 }
 
 impl Findings {
     fn none(&self) -> bool {
-        self.misfits.is_empty() && !self.faulted && self.abandoned.is_empty() && !self.missing
+        self.misfits.is_empty() && !self.faulted && self.abandoned.is_empty() && !self.missing && self.gone.is_empty()
     }
 }
 
@@ -72,7 +75,7 @@ impl Inner {
                 builds.retain(|build| build != misfit);
             }
         }
-        for build in findings.abandoned.iter().filter(|build| builds.contains(build)) {
+        for build in findings.abandoned.iter().chain(&findings.gone).filter(|build| builds.contains(build)) {
             bookkeeping::drop_build(&mut tx, build).await?;
         }
         self.retry_faulted(&mut tx, &builds).await?;
@@ -95,6 +98,7 @@ impl Inner {
                 findings.abandoned.push(build.clone());
             }
         }
+        findings.gone = builds.iter().filter(|build| view::GONE.contains(&build.name.as_str())).cloned().collect();
         let mut leaves = HashMap::new();
         for build in builds.iter().filter(|build| build.status.serves()) {
             let leaf = match leaves.entry(build.position) {

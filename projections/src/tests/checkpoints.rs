@@ -1,14 +1,20 @@
 //! Views that do not fit the ledger are thrown away and computed again.
 
-use keyledger_events::Position;
+use keyledger_events::{Clock as _, Position};
 
 use super::facts::{team, team_registered};
 use super::home::{Engine, Home, PATIENCE};
 use super::{TestResult, stories};
+use crate::bookkeeping::{self, Build, BuildStatus};
 use crate::db::ViewStore;
 use crate::runner::Runner;
+use crate::view;
 
-stories!(views_of_another_ledger_are_computed_again, views_ahead_of_a_restored_ledger_are_computed_again);
+stories!(
+    views_of_another_ledger_are_computed_again,
+    views_ahead_of_a_restored_ledger_are_computed_again,
+    what_views_that_are_no_more_left_goes_at_a_start,
+);
 
 /// Views that were computed over `other`'s ledger, run over `home`'s.
 async fn run_over_others_views(home: &Home, other: &Home) -> TestResult<ViewStore> {
@@ -48,6 +54,20 @@ async fn views_ahead_of_a_restored_ledger_are_computed_again(home: &Home) -> Tes
     assert_eq!(names(&views).await?, ["one, restored"]);
     let runner = Runner::new(home.ledger.clone(), views, home.clock.clone());
     assert!(runner.list().await?.iter().all(|report| report.position == Position(1)));
+    Ok(())
+}
+
+async fn what_views_that_are_no_more_left_goes_at_a_start(home: &Home) -> TestResult {
+    let mut tx = home.views.begin().await?;
+    let build = Build::new(view::GONE[0], 3, 4, BuildStatus::Live);
+    let table = tx.table(&build.name, build.version);
+    tx.run(&format!("CREATE TABLE {table} (team TEXT)")).await?;
+    bookkeeping::save(&mut tx, &[build], home.clock.now()).await?;
+    tx.commit().await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    assert!(runner.list().await?.iter().all(|report| report.name != view::GONE[0]), "nobody would bring it further");
+    assert!(home.views.fetch(format!("SELECT * FROM {table}"), Vec::new()).await.is_err(), "its table is gone");
     Ok(())
 }
 

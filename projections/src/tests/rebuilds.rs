@@ -349,12 +349,12 @@ async fn a_row_changed_by_hand_is_found(home: &Home) -> TestResult {
     append_some(home, 2).await?;
     let runner = home.runner();
     home.catch_up(&runner).await?;
-    assert!(runner.verify(view::EXPIRATIONS, |_| {}).await?.matches());
+    assert!(runner.verify(view::LICENSES, |_| {}).await?.matches());
     let mut tx = home.views.begin().await?;
-    let table = tx.table(view::EXPIRATIONS, 1);
+    let table = tx.table(view::LICENSES, 1);
     tx.execute(format!("UPDATE {table} SET due_at = 5"), vec![]).await?;
     tx.commit().await?;
-    let verified = runner.verify(view::EXPIRATIONS, |_| {}).await?;
+    let verified = runner.verify(view::LICENSES, |_| {}).await?;
     assert!(!verified.matches());
     assert_eq!((verified.serving.rows, verified.fresh.rows), (2, 2));
     Ok(())

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::facts::*;
 use super::home::Home;
 use super::{TestResult, stories};
-use crate::expirations::{LicenseCounts, Standing};
+use crate::licenses::{LicenseCounts, Standing};
 use crate::licenses::{LicenseFilter, LicenseStatus};
 use crate::page::Page;
 use crate::timeline::Day;

@@ -65,7 +65,7 @@ struct Bar {
 /// `GET /teams/{teamId}/`
 pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let (app, team) = (&front.app, viewer.team_id());
-    app.catch_up(&[view::STATISTICS, view::EXPIRATIONS, view::INBOX]).await?;
+    app.catch_up(&[view::STATISTICS, view::LICENSES, view::INBOX]).await?;
     let connections = connections(app, &viewer).await?;
     let latest = connections.iter().map(|connection| (connection.name, connection.first)).collect();
     let counts = front.dashboard.counts().of(app, team).await;

@@ -89,7 +89,7 @@ async fn found(app: &App, viewer: &Viewer, search: &str) -> Result<Vec<License>,
     let page = paging::wanted(query)?;
     let views = app.views.team(team);
     if let Some(wanted) = query.text("standing") {
-        app.catch_up(&[view::EXPIRATIONS]).await?;
+        app.catch_up(&[view::LICENSES]).await?;
         let standing = Standing::ALL.into_iter().find(|standing| standing.as_str() == wanted);
         let bad = || Problem::unusable(format!("No licence can stand “{wanted}”."));
         return Ok(views.licenses_standing(standing.ok_or_else(bad)?, app.clock.now(), page).await?);
