@@ -2,8 +2,8 @@
 //!
 //! On SQLite one caller appends batch after batch. On PostgreSQL 16 callers append single events, beside 16
 //! connections that insert single rows. The tables are those of our own migrations, so the indexes are the same; the
-//! raw side hashes each leaf as well, and on SQLite keeps head and Merkle frontier too. It looks nothing up: which version each
-//! stream has, and which ids are known, is a cost of ours alone.
+//! raw side hashes each leaf as well, and on SQLite keeps head and Merkle frontier too. It looks nothing up: which
+//! version each stream has, and which ids are known, is a cost of ours alone.
 
 mod ours;
 mod raw_postgres;

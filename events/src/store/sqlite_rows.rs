@@ -18,7 +18,7 @@ use crate::envelope::RecordedEvent;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 4;
-/// Events that are read without asking a thread that may wait for the disk.
+/// Events at most that are read without asking a thread that may wait for the disk.
 const EVENTS_ON_THE_SPOT_MAX: usize = 128;
 /// Prepared statements that a connection keeps: lists of streams come in many lengths.
 const STATEMENTS_MAX: usize = 64;

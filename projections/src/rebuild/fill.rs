@@ -27,6 +27,22 @@ pub(super) enum Goal {
     Serving,
 }
 
+impl Goal {
+    /// How far all of these may go.
+    pub(super) async fn of(self, group: &[Rebuild<'_>]) -> Result<Position, RebuildError> {
+        let Some(inner) = group.first().map(|rebuild| &rebuild.runner.inner) else { return Ok(Position::START) };
+        if self == Self::Head {
+            return Ok(inner.ledger.head().await.map_err(RunnerError::from)?.position);
+        }
+        let builds = bookkeeping::read(&inner.views).await?;
+        let mut nearest = Position(i64::MAX);
+        for rebuild in group {
+            nearest = nearest.min(rebuild.serving(&builds)?.position);
+        }
+        Ok(nearest)
+    }
+}
+
 impl Rebuild<'_> {
     /// Fills until what is missing is less than a batch.
     pub(super) async fn fill(
@@ -36,7 +52,7 @@ impl Rebuild<'_> {
     ) -> Result<(), RebuildError> {
         let ledger = self.runner.inner.ledger.clone();
         let projections = [self.projection.clone()];
-        let mut to = self.goal(goal).await?;
+        let mut to = goal.of(std::slice::from_ref(self)).await?;
         let mut batch = read(&ledger, &projections, self.build.position, to).await?;
         while let Some((last, _)) = batch.last() {
             // The next batch is read while this one is written.
@@ -47,7 +63,7 @@ impl Rebuild<'_> {
                 return Ok(());
             }
             batch = next?;
-            to = self.goal(goal).await?;
+            to = goal.of(std::slice::from_ref(self)).await?;
         }
         Ok(())
     }
@@ -59,16 +75,6 @@ impl Rebuild<'_> {
         self.apply(&mut tx, batch).await?;
         bookkeeping::save(&mut tx, std::slice::from_ref(&self.build), self.runner.inner.clock.now()).await?;
         Ok(tx.commit().await?)
-    }
-
-    pub(super) async fn goal(&self, goal: Goal) -> Result<Position, RebuildError> {
-        match goal {
-            Goal::Head => Ok(self.runner.inner.ledger.head().await.map_err(RunnerError::from)?.position),
-            Goal::Serving => {
-                let builds = bookkeeping::read(&self.runner.inner.views).await?;
-                Ok(self.serving(&builds)?.position)
-            }
-        }
     }
 
     /// The build that serves, of those given.

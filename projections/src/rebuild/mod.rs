@@ -126,45 +126,11 @@ struct Rebuild<'a> {
 }
 
 impl Runner {
-    /// Computes a view anew beside the serving one, and switches to it.
-    ///
-    /// # Errors
-    /// When the view is unknown, somebody is at it already, it has no answer to an event, or the databases cannot be
-    /// reached.
-    pub async fn rebuild(
-        &self,
-        name: &str,
-        mut progress: impl FnMut(Progress) + Send,
-    ) -> Result<Rebuilt, RebuildError> {
-        let work = async {
-            let mut rebuild = Rebuild::begin(self, name).await?;
-            let result = rebuild.run(&mut progress).await;
-            rebuild.clean_up_after(result).await
-        };
-        self.alone(name, work).await
-    }
-
-    /// Computes a view anew, compares it with the serving one at the same position, and drops it again.
-    ///
-    /// # Errors
-    /// As [`Runner::rebuild`].
-    pub async fn verify(
-        &self,
-        name: &str,
-        mut progress: impl FnMut(Progress) + Send,
-    ) -> Result<Verified, RebuildError> {
-        let work = async {
-            let mut rebuild = Rebuild::begin(self, name).await?;
-            let result = rebuild.compare(&mut progress).await;
-            rebuild.clean_up_after(result).await
-        };
-        self.alone(name, work).await
-    }
-
     /// Goes back to the build that served before the last rebuild, after bringing it up to date.
     ///
     /// # Errors
-    /// When there is none, or as [`Runner::rebuild`].
+    /// When there is none, the view is unknown, somebody is at it already, it has no answer to an event, or the databases
+    /// cannot be reached.
     pub async fn switch_back(
         &self,
         name: &str,

@@ -7,6 +7,7 @@ use keyledger_events::Position;
 use super::fill::{Goal, is_last, read};
 use super::progress::Progress;
 use super::{Rebuild, RebuildError, Rebuilt, Verified};
+use crate::db::BuildLocks;
 use crate::projection::Projection;
 use crate::runner::{Batch, Runner};
 
@@ -20,18 +21,17 @@ pub trait Watcher<T>: Send {
 }
 
 impl Runner {
-    /// As [`Runner::rebuild`], for several views. What becomes of one is nothing to the others.
+    /// Computes views anew beside the serving ones, and switches to them. What becomes of one is nothing to the others.
     ///
     /// # Errors
-    /// When nothing was begun, because the databases cannot be reached; what becomes of each view is told to `watcher`.
+    /// When nothing was begun, because the databases cannot be reached. What becomes of each view is told to `watcher`:
+    /// it is unknown, somebody is at it already, it has no answer to an event, or the databases cannot be reached.
     pub async fn rebuild_together(
         &self,
         names: &[&'static str],
         watcher: &mut impl Watcher<Rebuilt>,
     ) -> Result<(), RebuildError> {
-        let (locks, refused) = self.lock_builds(names).await?;
-        let mut group = self.begin_together(names, &refused, watcher).await;
-        fill_together(&mut group, Goal::Head, watcher).await;
+        let (locks, group) = self.filled_together(names, Goal::Head, watcher).await?;
         for mut rebuild in group {
             let name = rebuild.projection.name();
             let result = rebuild.run(&mut |progress| watcher.progress(name, progress)).await;
@@ -41,7 +41,7 @@ impl Runner {
         Ok(())
     }
 
-    /// As [`Runner::verify`], for several views.
+    /// Computes views anew, compares them with the serving ones at the same position, and drops them again.
     ///
     /// # Errors
     /// As [`Runner::rebuild_together`].
@@ -50,9 +50,7 @@ impl Runner {
         names: &[&'static str],
         watcher: &mut impl Watcher<Verified>,
     ) -> Result<(), RebuildError> {
-        let (locks, refused) = self.lock_builds(names).await?;
-        let mut group = self.begin_together(names, &refused, watcher).await;
-        fill_together(&mut group, Goal::Serving, watcher).await;
+        let (locks, group) = self.filled_together(names, Goal::Serving, watcher).await?;
         for mut rebuild in group {
             let name = rebuild.projection.name();
             let result = rebuild.compare(&mut |progress| watcher.progress(name, progress)).await;
@@ -60,6 +58,19 @@ impl Runner {
         }
         locks.release().await;
         Ok(())
+    }
+
+    /// A build of each view, filled until what is missing is less than a batch, and the locks that are theirs.
+    async fn filled_together<T>(
+        &self,
+        names: &[&'static str],
+        goal: Goal,
+        watcher: &mut impl Watcher<T>,
+    ) -> Result<(BuildLocks, Vec<Rebuild<'_>>), RebuildError> {
+        let (locks, refused) = self.lock_builds(names).await?;
+        let mut group = self.begin_together(names, &refused, watcher).await;
+        fill_together(&mut group, goal, watcher).await;
+        Ok((locks, group))
     }
 
     /// Begins a build of each view, except those that somebody else is at.
@@ -92,7 +103,7 @@ async fn fill_together<T>(group: &mut Vec<Rebuild<'_>>, goal: Goal, watcher: &mu
     let projections: Vec<Arc<dyn Projection>> = group.iter().map(|rebuild| rebuild.projection.clone()).collect();
     let mut after = Position::START;
     let mut batch = None;
-    while let Ok(to) = nearest(group, goal).await {
+    while let Ok(to) = goal.of(group).await {
         let written = match batch.take() {
             Some(batch) => batch,
             None => match read(&ledger, &projections, after, to).await {
@@ -109,19 +120,6 @@ async fn fill_together<T>(group: &mut Vec<Rebuild<'_>>, goal: Goal, watcher: &mu
         }
         batch = next.ok();
     }
-}
-
-/// How far all of them may go.
-async fn nearest(group: &[Rebuild<'_>], goal: Goal) -> Result<Position, RebuildError> {
-    let mut nearest = None;
-    for rebuild in group {
-        let to = rebuild.goal(goal).await?;
-        nearest = Some(nearest.unwrap_or(to).min(to));
-        if goal == Goal::Head {
-            break;
-        }
-    }
-    Ok(nearest.unwrap_or(Position::START))
 }
 
 async fn write<T>(group: &mut Vec<Rebuild<'_>>, batch: &Batch, to: Position, watcher: &mut impl Watcher<T>) {

@@ -6,6 +6,7 @@ mod checkpoints;
 mod facts;
 mod faults;
 mod filters;
+mod heard;
 mod home;
 mod people;
 mod rebuilds;

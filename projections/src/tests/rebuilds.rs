@@ -11,11 +11,12 @@ use tokio::sync::oneshot;
 
 use super::facts::{event, issued, mail_requested, noon_and, paid_until, received, stream, team, team_registered};
 use super::faults::product;
+use super::heard::Heard;
 use super::home::{Home, PATIENCE};
 use super::test_views::{Fragile, Weakness, counter, teams};
 use super::{TestResult, stories};
 use crate::bookkeeping::{self, BuildStatus};
-use crate::rebuild::{Progress, RebuildError, Rebuilt, Verified, Watcher};
+use crate::rebuild::{RebuildError, Rebuilt, Verified};
 use crate::runner::Runner;
 use crate::view;
 
@@ -34,34 +35,6 @@ stories!(
     verifying_holds_nobody_up,
     a_row_changed_by_hand_is_found,
 );
-
-/// What was told of views that were computed together.
-struct Heard<T> {
-    progress: Vec<(&'static str, Progress)>,
-    ended: Vec<(&'static str, Result<T, RebuildError>)>,
-}
-
-impl<T> Default for Heard<T> {
-    fn default() -> Self {
-        Self { progress: Vec::new(), ended: Vec::new() }
-    }
-}
-
-impl<T> Heard<T> {
-    fn done(&self) -> impl Iterator<Item = &T> {
-        self.ended.iter().filter_map(|(_, result)| result.as_ref().ok())
-    }
-}
-
-impl<T: Send> Watcher<T> for Heard<T> {
-    fn progress(&mut self, name: &'static str, progress: Progress) {
-        self.progress.push((name, progress));
-    }
-
-    fn ended(&mut self, name: &'static str, result: Result<T, RebuildError>) {
-        self.ended.push((name, result));
-    }
-}
 
 /// A little of everything, for one new team.
 async fn append_some(home: &Home, licenses: usize) -> TestResult {

@@ -13,8 +13,7 @@ use uuid::Uuid;
 use super::facts::*;
 use super::home::Home;
 use super::{TestResult, stories};
-use crate::licenses::{LicenseCounts, Standing};
-use crate::licenses::{LicenseFilter, LicenseStatus};
+use crate::licenses::{LicenseCounts, LicenseFilter, LicenseStatus, Standing};
 use crate::page::Page;
 use crate::timeline::Day;
 

@@ -238,8 +238,9 @@ impl ViewTasks {
             }
         };
         if let Err(error) = begun {
-            let failed = |name: &&'static str| Outcome::Failed { name, error: error.to_string() };
-            self.change(task.id, |task| task.results.extend(task.views.iter().map(failed)));
+            for name in task.views.iter().copied() {
+                watching.note(watching.failed(name, &error));
+            }
         }
     }
 
@@ -282,19 +283,26 @@ struct Watching<'a> {
     task: &'a TaskJson,
 }
 
+impl Watching<'_> {
+    fn failed(&self, name: &'static str, error: &RebuildError) -> Outcome {
+        tracing::warn!(view = name, task = %self.task.id, %error, "work on a view failed");
+        Outcome::Failed { name, error: error.to_string() }
+    }
+
+    fn note(&self, outcome: Outcome) {
+        self.tasks.change(self.task.id, |task| {
+            task.current = None;
+            task.results.push(outcome);
+        });
+    }
+}
+
 impl<T: Into<Outcome> + Send> Watcher<T> for Watching<'_> {
     fn progress(&mut self, name: &'static str, progress: Progress) {
         self.tasks.note(self.task.id, name, progress);
     }
 
     fn ended(&mut self, name: &'static str, result: Result<T, RebuildError>) {
-        let outcome = result.map(T::into).unwrap_or_else(|error| {
-            tracing::warn!(view = name, task = %self.task.id, %error, "work on a view failed");
-            Outcome::Failed { name, error: error.to_string() }
-        });
-        self.tasks.change(self.task.id, |task| {
-            task.current = None;
-            task.results.push(outcome);
-        });
+        self.note(result.map_or_else(|error| self.failed(name, &error), T::into));
     }
 }
