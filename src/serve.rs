@@ -57,10 +57,7 @@ impl Server {
         app.runner.pass_once().await?;
         let (stop_all, stopping) = stop();
         let (stop_views, mut views_stopping) = stop();
-        let runner = app.runner.clone();
-        let commits = app.writer.commits();
-        let views =
-            tokio::spawn(async move { runner.run(commits, async move { views_stopping.requested().await }).await });
+        let views = app.runner.start(app.writer.commits(), async move { views_stopping.requested().await });
         let unsigned = Arc::new(UnsignedLimit::per_minute(options.unsigned_limit_per_minute));
         let (address_limit, license_limit) = (options.verify_limit_per_minute, options.license_limit_per_minute);
         let verify_limits = Arc::new(VerifyLimits::per_minute(address_limit, license_limit));

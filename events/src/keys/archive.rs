@@ -35,6 +35,7 @@ impl KeyArchive for SqliteKeys {
     }
 
     async fn clear(&self) -> Result<(), sqlx::Error> {
+        let _turn = self.spot.turn().await;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         for table in ["key_link", "data_key", "server_key", "master_key"] {
             sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *tx).await?;

@@ -38,10 +38,10 @@ pub(super) fn restoring(at: i64, column: Option<Vec<u8>>) -> Result<Option<Resto
 }
 
 /// Nothing is appended to half a ledger.
-pub(super) fn refuse_half(at: i64, column: Option<Vec<u8>>) -> Result<(), LedgerError> {
-    match restoring(at, column)? {
+pub(super) fn refuse_half(at: Position, target: Option<RestoreTarget>) -> Result<(), LedgerError> {
+    match target {
         None => Ok(()),
-        Some(target) => Err(LedgerError::Restoring { position: Position(at), target: target.position }),
+        Some(target) => Err(LedgerError::Restoring { position: at, target: target.position }),
     }
 }
 

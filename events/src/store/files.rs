@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row as _, SqlitePool};
 
+use super::spot::SpotWriter;
+
 /// How long a writer waits for another process's transaction.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Memory of the write connection for pages, in KiB: ids are random, so what is written lies all over the indexes, and a
 /// page that is not in memory is read before it is changed. SQLite's own 2 MiB hold those of a few thousand licences.
-const WRITER_CACHE_KIB: u32 = 8 << 10;
+pub(super) const WRITER_CACHE_KIB: u32 = 8 << 10;
 /// Prepared statements that the write connection keeps: each view has some for each number of rows, and a pass over the
 /// views needs all of them.
-const WRITER_STATEMENTS_MAX: usize = 256;
+pub(super) const WRITER_STATEMENTS_MAX: usize = 256;
 /// Pages in the log of changes after which they are moved into the file, four times SQLite's own number: the same pages
 /// of the indexes change with nearly every commit, and each is moved once however often it changed.
-const CHECKPOINT_PAGES: &str = "4000";
+pub(super) const CHECKPOINT_PAGES: u32 = 4_000;
 /// How long it is tried to empty the log of changes while others read from it or are about to empty it themselves …
 const TRUNCATE_MAX: Duration = Duration::from_secs(20);
 /// … and the pause between two tries: nobody is waited for who does the same.
@@ -24,11 +26,13 @@ const TRUNCATE_PAUSE: Duration = Duration::from_millis(50);
 /// Concurrent readers of one file.
 const READERS_MAX: u32 = 4;
 
-/// One SQLite file: a single write connection and a pool of readers.
+/// One SQLite file: write connections and a pool of readers.
 #[derive(Debug, Clone)]
 pub struct SqliteFile {
     /// The write connection; transactions begin IMMEDIATE.
     pub writer: SqlitePool,
+    /// A write connection that is used on the thread that asks, and the turn of all who write at length.
+    pub spot: SpotWriter,
     /// Readers.
     pub readers: SqlitePool,
 }
@@ -51,7 +55,7 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
         .pragma("secure_delete", "ON")
         // The journal of a multi-row INSERT need not touch the disk.
         .pragma("temp_store", "MEMORY")
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
     // A connection to a file does not break between two uses, so it is not asked whether it still lives.
     let pool = || SqlitePoolOptions::new().test_before_acquire(false);
     let caching = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
@@ -59,7 +63,7 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
     let writer = pool().max_connections(1).connect_with(caching).await?;
     let readers =
         pool().max_connections(READERS_MAX).min_connections(1).connect_with(options.pragma("query_only", "ON")).await?;
-    Ok(SqliteFile { writer, readers })
+    Ok(SqliteFile { writer, spot: SpotWriter::of(path, durable), readers })
 }
 
 /// Moves everything from the log of changes (`…-wal`) into the file and empties the log, which otherwise keeps pages as

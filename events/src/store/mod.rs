@@ -3,12 +3,14 @@
 //! Only the [`crate::writer::Writer`] appends, through [`AppendTx`]: the head row is the lock and the counter,
 //! so positions are gapless and a reader that sees a position sees everything before it.
 
+mod checkpoints;
 mod door;
 mod files;
 mod migrate;
 mod postgres;
 pub mod proofs;
 mod row;
+mod spot;
 mod sqlite;
 mod sqlite_rows;
 
@@ -28,6 +30,7 @@ pub use files::{SqliteFile, open_sqlite, truncate_wal};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
 pub use postgres::PostgresLedger;
 pub use proofs::{ProofStore, SharedProofStore};
+pub use spot::{SpotTx, SpotWriter, Turn, failure as sqlite_failure};
 pub use sqlite::SqliteLedger;
 
 /// Events of one page at most.
@@ -137,6 +140,11 @@ pub trait AppendTx: Send {
 /// An append-only store of events.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
+    /// Whether an append works on the thread that asks, so that the Writer needs one of its own.
+    fn appends_on_the_spot(&self) -> bool {
+        false
+    }
+
     /// Locks the head row and reads it. Waits for other writers.
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError>;
 

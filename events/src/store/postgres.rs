@@ -174,7 +174,7 @@ impl Ledger for PostgresLedger {
         let mut tx = self.writer.begin_with("BEGIN").await?;
         let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *tx).await?;
         let head = read_head(&row)?;
-        refuse_half(head.position.0, row.try_get(3)?)?;
+        refuse_half(head.position, restoring(head.position.0, row.try_get(3)?)?)?;
         Ok(Box::new(PostgresAppend { tx, head }))
     }
 

@@ -1,19 +1,20 @@
-//! The ledger in `ledger.db`: WAL, `synchronous=FULL`, one write connection with `BEGIN IMMEDIATE`.
+//! The ledger in `ledger.db`: WAL, `synchronous=FULL`; appends on the thread that asks.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use async_trait::async_trait;
-use rusqlite::params_from_iter;
 use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool, Transaction};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::files::{SqliteFile, open_sqlite};
 use super::migrate::{MigrationError, migrate_sqlite};
 use super::row::{COLUMNS, time};
+use super::spot::{SpotTx, failure as sqlite_failure};
 use super::sqlite_rows::Reader;
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
 use crate::envelope::RecordedEvent;
@@ -22,8 +23,6 @@ use crate::merkle::Frontier;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/ledger");
 
-/// Rows of one INSERT at most: 14 columns each stay far below SQLite's limit of 32,766 parameters.
-const EVENTS_PER_STATEMENT: usize = 512;
 /// Names in one look-up at most, two parameters each.
 const NAMES_PER_STATEMENT: usize = 1_024;
 
@@ -59,12 +58,15 @@ impl SqliteLedger {
 }
 
 fn read_head(row: &SqliteRow) -> Result<Head, LedgerError> {
-    let position: i64 = row.try_get(0)?;
     let frontier: Vec<u8> = row.try_get(2)?;
+    head_of(row.try_get(0)?, row.try_get(1)?, &frontier)
+}
+
+fn head_of(position: i64, recorded_at: i64, frontier: &[u8]) -> Result<Head, LedgerError> {
     Ok(Head {
         position: Position(position),
-        recorded_at: time(position, "recorded_at", row.try_get(1)?)?,
-        frontier: Frontier::from_bytes(position.unsigned_abs(), &frontier)?,
+        recorded_at: time(position, "recorded_at", recorded_at)?,
+        frontier: Frontier::from_bytes(position.unsigned_abs(), frontier)?,
     })
 }
 
@@ -88,12 +90,14 @@ fn blob(id: Uuid) -> Value {
 
 #[async_trait]
 impl Ledger for SqliteLedger {
+    fn appends_on_the_spot(&self) -> bool {
+        true
+    }
+
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
-        let mut tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(SELECT_HEAD).fetch_one(&mut *tx).await?;
-        let head = read_head(&row)?;
-        refuse_half(head.position.0, row.try_get(3)?)?;
-        Ok(Box::new(SqliteAppend { tx, head }))
+        let (append, target) = SqliteAppend::begin(&self.file).await?;
+        refuse_half(append.head.position, target)?;
+        Ok(Box::new(append))
     }
 
     async fn head(&self) -> Result<Head, LedgerError> {
@@ -206,8 +210,19 @@ async fn known_ids(
 }
 
 struct SqliteAppend {
-    tx: Transaction<'static, Sqlite>,
+    tx: SpotTx,
     head: Head,
+}
+
+impl SqliteAppend {
+    async fn begin(file: &SqliteFile) -> Result<(Self, Option<RestoreTarget>), LedgerError> {
+        let tx = file.spot.begin().await?;
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        let row = tx.connection()?.prepare_cached(SELECT_HEAD).and_then(|mut select| select.query_row([], read));
+        let (position, recorded_at, frontier, mark): (i64, i64, Vec<u8>, _) = row.map_err(sqlite_failure)?;
+        let head = head_of(position, recorded_at, &frontier)?;
+        Ok((Self { tx, head }, restoring(position, mark)?))
+    }
 }
 
 #[async_trait]
@@ -217,60 +232,67 @@ impl AppendTx for SqliteAppend {
     }
 
     async fn look_up(&mut self, streams: &[(TeamId, StreamId)], event_ids: &[Uuid]) -> Result<LookUp, LedgerError> {
-        let mut versions = HashMap::new();
-        for chunk in streams.chunks(NAMES_PER_STATEMENT) {
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "SELECT column1, (SELECT max(stream_version) FROM event WHERE team = column2 AND stream = column3) FROM (",
-            );
-            query.push_values(chunk.iter().enumerate(), |mut row, (index, (team, stream))| {
-                row.push(index).push_bind(team.0).push_bind(stream.to_string());
-            });
-            query.push(")");
-            for row in query.build().fetch_all(&mut *self.tx).await? {
-                if let (Some(stream), Some(version)) = (chunk.get(row.try_get::<u32, _>(0)? as usize), row.try_get(1)?)
-                {
-                    versions.insert(*stream, version);
-                }
-            }
-        }
-        Ok(LookUp { versions, known: known_ids(&mut self.tx, event_ids).await? })
+        Ok(look_up(self.tx.connection()?, streams, event_ids).map_err(sqlite_failure)?)
     }
 
     async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError> {
-        for chunk in events.chunks(EVENTS_PER_STATEMENT) {
-            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO event (");
-            insert.push(COLUMNS).push(") ");
-            insert.push_values(chunk, |mut row, event| {
-                row.push_bind(event.position.0)
-                    .push_bind(event.team.0)
-                    .push_bind(event.stream.to_string())
-                    .push_bind(event.stream_version)
-                    .push_bind(event.event_id)
-                    .push_bind(event.event_type.clone())
-                    .push_bind(i64::from(event.schema_version))
-                    .push_bind(event.occurred_at.as_microsecond())
-                    .push_bind(event.recorded_at.as_microsecond())
-                    .push_bind(event.provenance.causation)
-                    .push_bind(event.provenance.correlation)
-                    .push_bind(event.provenance.actor.clone())
-                    .push_bind(event.payload.clone())
-                    .push_bind(event.leaf_hash.to_vec());
-            });
-            insert.build().execute(&mut *self.tx).await?;
-        }
-        sqlx::query("UPDATE ledger_head SET position = $1, recorded_at = $2, frontier = $3 WHERE id = 1")
-            .bind(head.position.0)
-            .bind(head.recorded_at.as_microsecond())
-            .bind(head.frontier.to_bytes())
-            .execute(&mut *self.tx)
-            .await?;
-        Ok(())
+        Ok(insert(self.tx.connection()?, events, head).map_err(sqlite_failure)?)
     }
 
     async fn commit(self: Box<Self>) -> Result<(), LedgerError> {
         // A COMMIT that fails on SQLite was not done: the file is local and the transaction is still ours.
-        Ok(self.tx.commit().await?)
+        Ok(self.tx.commit()?)
     }
+}
+
+fn look_up(
+    connection: &Connection,
+    streams: &[(TeamId, StreamId)],
+    event_ids: &[Uuid],
+) -> Result<LookUp, rusqlite::Error> {
+    let mut found = LookUp::default();
+    let mut version =
+        connection.prepare_cached("SELECT max(stream_version) FROM event WHERE team = ?1 AND stream = ?2")?;
+    for (team, stream) in streams {
+        if let Some(known) = version.query_row((team.0.as_bytes(), stream.to_string()), |row| row.get(0))? {
+            found.versions.insert((*team, *stream), known);
+        }
+    }
+    let mut position = connection.prepare_cached("SELECT position FROM event WHERE event_id = ?1")?;
+    for id in event_ids {
+        if let Some(known) = position.query_row([id.as_bytes()], |row| row.get(0)).optional()? {
+            found.known.insert(*id, Position(known));
+        }
+    }
+    Ok(found)
+}
+
+fn insert(connection: &Connection, events: &[RecordedEvent], head: &Head) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "INSERT INTO event ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+    ))?;
+    for event in events {
+        statement.execute(params![
+            event.position.0,
+            event.team.0.as_bytes(),
+            event.stream.to_string(),
+            event.stream_version,
+            event.event_id.as_bytes(),
+            event.event_type,
+            event.schema_version,
+            event.occurred_at.as_microsecond(),
+            event.recorded_at.as_microsecond(),
+            event.provenance.causation.as_ref().map(Uuid::as_bytes),
+            event.provenance.correlation.as_ref().map(Uuid::as_bytes),
+            event.provenance.actor,
+            event.payload,
+            event.leaf_hash,
+        ])?;
+    }
+    let mut statement = connection
+        .prepare_cached("UPDATE ledger_head SET position = ?1, recorded_at = ?2, frontier = ?3 WHERE id = 1")?;
+    statement.execute((head.position.0, head.recorded_at.as_microsecond(), head.frontier.to_bytes()))?;
+    Ok(())
 }
 
 #[async_trait]
@@ -281,18 +303,17 @@ impl RestoreDoor for SqliteLedger {
     }
 
     async fn begin_restore(&self) -> Result<(Box<dyn RestoreTx>, Option<RestoreTarget>), LedgerError> {
-        let mut tx = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query(SELECT_HEAD).fetch_one(&mut *tx).await?;
-        let (head, target) = (read_head(&row)?, restoring(row.try_get(0)?, row.try_get(3)?)?);
-        Ok((Box::new(SqliteAppend { tx, head }), target))
+        let (append, target) = SqliteAppend::begin(&self.file).await?;
+        Ok((Box::new(append), target))
     }
 }
 
 #[async_trait]
 impl RestoreTx for SqliteAppend {
     async fn mark(&mut self, target: Option<RestoreTarget>) -> Result<(), LedgerError> {
-        let mark = sqlx::query("UPDATE ledger_head SET restoring = $1 WHERE id = 1");
-        mark.bind(target.map(RestoreTarget::to_bytes)).execute(&mut *self.tx).await?;
+        let mark = target.map(RestoreTarget::to_bytes);
+        let marked = self.tx.connection()?.execute("UPDATE ledger_head SET restoring = ?1 WHERE id = 1", [mark]);
+        marked.map_err(sqlite_failure)?;
         Ok(())
     }
 }

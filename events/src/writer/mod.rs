@@ -19,6 +19,7 @@ use crate::clock::SharedClock;
 use crate::envelope::{NewEvent, Provenance, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
 use crate::keys::{KeyLink, SharedKeyStore, WrappedKey};
+use crate::own_thread::spawn_on_own_thread;
 use crate::store::{LedgerError, SharedLedger};
 use batch::{Batcher, Job};
 use judge::PreparedEvent;
@@ -163,7 +164,9 @@ impl Writer {
     ) -> (Self, JoinHandle<()>) {
         let (queue, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let (announce, head) = watch::channel(Position::START);
-        let task = tokio::spawn(Batcher::new(ledger, keys, clock, requests, announce, observer).run());
+        let on_the_spot = ledger.appends_on_the_spot();
+        let batcher = Batcher::new(ledger, keys, clock, requests, announce, observer);
+        let task = if on_the_spot { spawn_on_own_thread(batcher.run()) } else { tokio::spawn(batcher.run()) };
         (Self { queue, head }, task)
     }
 

@@ -7,6 +7,7 @@ mod failure;
 mod lock;
 mod open;
 mod postgres;
+mod spot;
 mod sqlite;
 mod tx;
 mod value;
@@ -56,7 +57,19 @@ impl Database {
     /// When the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match self {
-            Self::Sqlite(file) => Tx::begin_sqlite(&file.writer).await,
+            Self::Sqlite(file) => Tx::begin_sqlite(file).await,
+            Self::Postgres(pool) => Tx::begin_postgres_not_durable(pool).await,
+        }
+    }
+
+    /// As [`Database::begin`], for much work: on SQLite each statement runs on the thread that asks, which must be one that
+    /// may be kept busy.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn begin_on_the_spot(&self) -> Result<Tx, sqlx::Error> {
+        match self {
+            Self::Sqlite(file) => Tx::begin_on_the_spot(file).await,
             Self::Postgres(pool) => Tx::begin_postgres_not_durable(pool).await,
         }
     }
@@ -84,7 +97,10 @@ impl Database {
     /// When the file cannot be written.
     pub async fn leave_no_trace(&self) -> Result<bool, sqlx::Error> {
         match self {
-            Self::Sqlite(file) => truncate_wal(&file.writer).await,
+            Self::Sqlite(file) => {
+                let _nobody_writes = file.spot.turn().await;
+                truncate_wal(&file.writer).await
+            }
             Self::Postgres(_) => Ok(true),
         }
     }
@@ -133,7 +149,16 @@ impl ViewStore {
     /// processes.)
     pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match &self.database {
-            Database::Sqlite(file) => Tx::begin_sqlite(&file.writer).await,
+            Database::Sqlite(file) => Tx::begin_sqlite(file).await,
+            Database::Postgres(pool) => Tx::begin_postgres(pool).await,
+        }
+    }
+
+    /// As [`ViewStore::begin`], for what follows the ledger all day long on a thread of its own: on SQLite each statement
+    /// runs on the thread that asks.
+    pub(crate) async fn begin_on_the_spot(&self) -> Result<Tx, sqlx::Error> {
+        match &self.database {
+            Database::Sqlite(file) => Tx::begin_on_the_spot(file).await,
             Database::Postgres(pool) => Tx::begin_postgres(pool).await,
         }
     }

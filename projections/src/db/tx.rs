@@ -1,9 +1,10 @@
 //! A transaction over the views: rows and checkpoints change together or not at all.
 
+use keyledger_events::store::{SpotTx, SqliteFile, Turn};
 use sqlx::{AssertSqlSafe, Executor as _, Postgres, Sqlite, Transaction};
 
 use super::value::{Row, Value};
-use super::{TableName, postgres, sqlite};
+use super::{TableName, postgres, spot, sqlite};
 
 /// What can be done without need not wait for the disk.
 const POSTGRES_NOT_DURABLE: &str = "SET LOCAL synchronous_commit TO OFF";
@@ -12,13 +13,19 @@ const POSTGRES_NOT_DURABLE: &str = "SET LOCAL synchronous_commit TO OFF";
 pub struct Tx(Kind);
 
 enum Kind {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Transaction<'static, Sqlite>, Option<Turn>),
+    Spot(SpotTx),
     Postgres(Transaction<'static, Postgres>),
 }
 
 impl Tx {
-    pub(super) async fn begin_sqlite(pool: &sqlx::SqlitePool) -> Result<Self, sqlx::Error> {
-        Ok(Self(Kind::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)))
+    pub(super) async fn begin_sqlite(file: &SqliteFile) -> Result<Self, sqlx::Error> {
+        let turn = file.spot.turn().await;
+        Ok(Self(Kind::Sqlite(file.writer.begin_with("BEGIN IMMEDIATE").await?, Some(turn))))
+    }
+
+    pub(super) async fn begin_on_the_spot(file: &SqliteFile) -> Result<Self, sqlx::Error> {
+        Ok(Self(Kind::Spot(file.spot.begin().await?)))
     }
 
     pub(super) async fn begin_postgres(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
@@ -32,7 +39,7 @@ impl Tx {
     }
 
     pub(super) async fn begin_sqlite_snapshot(readers: &sqlx::SqlitePool) -> Result<Self, sqlx::Error> {
-        Ok(Self(Kind::Sqlite(readers.begin_with("BEGIN DEFERRED").await?)))
+        Ok(Self(Kind::Sqlite(readers.begin_with("BEGIN DEFERRED").await?, None)))
     }
 
     pub(super) async fn begin_postgres_snapshot(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
@@ -55,7 +62,8 @@ impl Tx {
     /// When the database refuses.
     pub async fn execute(&mut self, sql: String, args: Vec<Value>) -> Result<u64, sqlx::Error> {
         match &mut self.0 {
-            Kind::Sqlite(tx) => sqlite::execute(&mut **tx, sql, args).await,
+            Kind::Sqlite(tx, _) => sqlite::execute(&mut **tx, sql, args).await,
+            Kind::Spot(tx) => spot::execute(tx, &sql, &args),
             Kind::Postgres(tx) => postgres::execute(&mut **tx, sql, args).await,
         }
     }
@@ -66,7 +74,8 @@ impl Tx {
     /// When the database refuses.
     pub async fn fetch(&mut self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         match &mut self.0 {
-            Kind::Sqlite(tx) => sqlite::fetch(&mut **tx, sql, args).await,
+            Kind::Sqlite(tx, _) => sqlite::fetch(&mut **tx, sql, args).await,
+            Kind::Spot(tx) => spot::fetch(tx, &sql, &args),
             Kind::Postgres(tx) => postgres::fetch(&mut **tx, sql, args).await,
         }
     }
@@ -74,7 +83,8 @@ impl Tx {
     /// Runs statements without arguments and without keeping them prepared.
     pub(crate) async fn run(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         match &mut self.0 {
-            Kind::Sqlite(tx) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
+            Kind::Sqlite(tx, _) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
+            Kind::Spot(tx) => tx.run(sql),
             Kind::Postgres(tx) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
         }
     }
@@ -101,7 +111,8 @@ impl Tx {
     /// When the database refuses.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         match self.0 {
-            Kind::Sqlite(tx) => tx.commit().await,
+            Kind::Sqlite(tx, _turn) => tx.commit().await,
+            Kind::Spot(tx) => tx.commit(),
             Kind::Postgres(tx) => tx.commit().await,
         }
     }

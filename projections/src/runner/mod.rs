@@ -17,8 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyledger_events::{LedgerError, Position, SharedClock, SharedLedger};
+use keyledger_events::{LedgerError, Position, SharedClock, SharedLedger, spawn_on_own_thread};
 use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::bookkeeping::{Build, Fault};
 use crate::db::ViewStore;
@@ -38,6 +40,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long events may gather before views follow them, unless somebody waits for the views: what many events change in
 /// one place is written once, and each transaction over all views costs the same however little it brings.
 const GATHER: Duration = Duration::from_millis(15);
+/// And the longer, the more there is to do: a pass is followed by a rest of so many times its length, up to the poll. So a
+/// flood of deliveries is taken in and answered first.
+const GATHER_PASSES: u32 = 2;
 /// How long to leave the views to another node that is at work on them.
 const CONTENDED_PAUSE: Duration = Duration::from_millis(5);
 /// The first pause after a database error; it doubles up to the last.
@@ -129,15 +134,34 @@ impl Runner {
         self.inner.status.subscribe()
     }
 
+    /// Begins to work, as [`Runner::run`], on SQLite on a thread of its own.
+    pub fn start(
+        &self,
+        wake: watch::Receiver<Position>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        let runner = self.clone();
+        if self.inner.views.is_postgres() {
+            tokio::spawn(async move { runner.run(wake, shutdown).await })
+        } else {
+            spawn_on_own_thread(async move { runner.work(wake, shutdown, At::TheSpot).await })
+        }
+    }
+
     /// Works until `shutdown`. `wake` carries the position of what this process appended; the ledger is polled as
     /// well. A database that fails is tried again for as long as it takes.
-    pub async fn run(&self, mut wake: watch::Receiver<Position>, shutdown: impl Future<Output = ()> + Send) {
+    pub async fn run(&self, wake: watch::Receiver<Position>, shutdown: impl Future<Output = ()> + Send) {
+        self.work(wake, shutdown, At::TheStore).await;
+    }
+
+    async fn work(&self, mut wake: watch::Receiver<Position>, shutdown: impl Future<Output = ()> + Send, at: At) {
         let _at_work = AtWork::begin(&self.inner);
         tokio::pin!(shutdown);
         let mut backoff = BACKOFF_FIRST;
         loop {
+            let begun = Instant::now();
             let pass = tokio::select! {
-                pass = self.pass_once() => pass,
+                pass = self.pass_at(at) => pass,
                 () = &mut shutdown => return,
             };
             let pause = match pass {
@@ -154,10 +178,11 @@ impl Runner {
                 }
             }
             let idle = pause == POLL_INTERVAL;
+            let rest = GATHER.max(begun.elapsed() * GATHER_PASSES);
             let gathered = async {
                 // A Writer that is gone wakes nobody any more; polling goes on.
                 match wake.changed().await {
-                    Ok(()) => tokio::time::sleep(GATHER).await,
+                    Ok(()) => tokio::time::sleep(rest).await,
                     Err(_) => std::future::pending().await,
                 }
             };
@@ -175,10 +200,23 @@ impl Runner {
     /// # Errors
     /// When ledger or views cannot be reached; nothing was done then.
     pub async fn pass_once(&self) -> Result<PassOutcome, RunnerError> {
+        self.pass_at(At::TheStore).await
+    }
+
+    async fn pass_at(&self, at: At) -> Result<PassOutcome, RunnerError> {
         let _one_at_a_time = self.inner.pass.lock().await;
         self.inner.ensure_once().await?;
-        self.inner.pass().await
+        self.inner.pass(at).await
     }
+}
+
+/// Where a pass's statements run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// On SQLite on the thread that asks, which must have nothing else to do.
+    TheSpot,
+    /// Wherever the store runs them, while the thread that asks does other things.
+    TheStore,
 }
 
 /// Counts a background task for as long as it runs, however it ends.

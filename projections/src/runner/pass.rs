@@ -6,14 +6,14 @@ use keyledger_events::Position;
 
 use super::advance::{Care, Stopped, advance};
 use super::batch::Batch;
-use super::{Inner, PassOutcome, RunnerError};
+use super::{At, Inner, PassOutcome, RunnerError};
 use crate::bookkeeping::{self, Build, BuildStatus, Fault};
 
 /// Events of a page.
 const PAGE_EVENTS: u32 = 1_000;
 
 impl Inner {
-    pub(super) async fn pass(&self) -> Result<PassOutcome, RunnerError> {
+    pub(super) async fn pass(&self, at: At) -> Result<PassOutcome, RunnerError> {
         // Checkpoints first: the head, read later, is not before any of them.
         let builds = bookkeeping::read(&self.views).await?;
         let head = self.ledger.head().await?.position;
@@ -24,8 +24,8 @@ impl Inner {
         let batch = Batch::decode(self.ledger.read(from, PAGE_EVENTS).await?, &self.projections);
         self.note_stuck(&builds, &batch);
 
-        let moved = match self.advance(&batch, Care::Hopeful).await {
-            Err(Stopped::Fault) => self.advance(&batch, Care::Careful).await,
+        let moved = match self.advance(&batch, Care::Hopeful, at).await {
+            Err(Stopped::Fault) => self.advance(&batch, Care::Careful, at).await,
             other => other,
         };
         let moved = moved.map_err(|stopped| match stopped {
@@ -42,8 +42,11 @@ impl Inner {
     }
 
     /// Applies the page to all live views in one transaction; whether any of them moved.
-    async fn advance(&self, batch: &Batch, care: Care) -> Result<bool, Stopped> {
-        let mut tx = self.views.begin().await?;
+    async fn advance(&self, batch: &Batch, care: Care, at: At) -> Result<bool, Stopped> {
+        let mut tx = match at {
+            At::TheSpot => self.views.begin_on_the_spot().await?,
+            At::TheStore => self.views.begin().await?,
+        };
         let mut moved = Vec::new();
         let builds = bookkeeping::lock_live(&mut tx).await?;
         for build in builds {

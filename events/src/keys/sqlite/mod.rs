@@ -5,12 +5,13 @@ mod vault;
 use std::path::Path;
 
 use async_trait::async_trait;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
+use rusqlite::{Connection, OptionalExtension as _};
+use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
 use super::vault::StaleMaster;
 use super::{KeyLink, KeyStore, WrappedKey, missing, taken};
-use crate::store::{MigrationError, migrate_sqlite, open_sqlite};
+use crate::store::{MigrationError, SpotTx, SpotWriter, migrate_sqlite, open_sqlite, sqlite_failure};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/keys");
 
@@ -18,11 +19,12 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlit
 #[derive(Debug, Clone)]
 pub struct SqliteKeys {
     pub(super) writer: SqlitePool,
+    pub(super) spot: SpotWriter,
     pub(super) readers: SqlitePool,
 }
 
-/// Rows of one INSERT; two columns each, far below SQLite's limit of 32,766 parameters.
-const ROWS_PER_STATEMENT: usize = 256;
+/// Ids of one statement, far below SQLite's limit of 32,766 parameters.
+const IDS_PER_STATEMENT: usize = 256;
 
 impl SqliteKeys {
     /// Opens (or makes) the keys file and brings it up to date. The caller holds the folder's start-up lock.
@@ -32,67 +34,69 @@ impl SqliteKeys {
     pub async fn open(path: &Path) -> Result<Self, MigrationError> {
         let file = open_sqlite(path, true).await?;
         migrate_sqlite(&file.writer, &MIGRATIONS).await?;
-        Ok(Self { writer: file.writer, readers: file.readers })
+        Ok(Self { writer: file.writer, spot: file.spot, readers: file.readers })
     }
 }
 
 #[async_trait]
 impl KeyStore for SqliteKeys {
     async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        if !keys.is_empty() {
-            StaleMaster::check(in_force(&mut tx).await?, keys)?;
-            insert_keys(&mut tx, keys).await?;
-        }
-        for chunk in links.chunks(ROWS_PER_STATEMENT) {
-            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO key_link (customer_id, key_id) ");
-            insert.push_values(chunk, |mut row, link| {
-                row.push_bind(link.customer_id.as_bytes().to_vec()).push_bind(link.key_id.as_bytes().to_vec());
-            });
-            insert.push(" ON CONFLICT DO NOTHING");
-            insert.build().execute(&mut *tx).await?;
-        }
-        tx.commit().await
+        let (keys, links, turn) = (keys.to_vec(), links.to_vec(), self.spot.turn().await);
+        // Beside the ledger's own work, which the thread that asks has meanwhile.
+        let inserted = tokio::task::spawn_blocking(move || {
+            let tx = turn.begin()?;
+            if !keys.is_empty() {
+                StaleMaster::check(in_force(&tx)?, &keys)?;
+                insert_keys(&tx, &keys)?;
+            }
+            insert_links(tx.connection()?, &links).map_err(sqlite_failure)?;
+            tx.commit()
+        });
+        inserted.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?
     }
 
     async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
-        find(&self.readers, id).await
+        let select = sqlx::query("SELECT wrapped FROM data_key WHERE id = $1").bind(id.as_bytes().to_vec());
+        let row = select.fetch_optional(&self.readers).await?;
+        row.map(|row| Ok(WrappedKey { id, wrapped: row.try_get(0)? })).transpose()
     }
 }
 
 /// The master key in force.
-async fn in_force(tx: &mut SqliteConnection) -> Result<Option<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("SELECT id FROM master_key").fetch_optional(tx).await
+fn in_force(tx: &SpotTx) -> Result<Option<Uuid>, sqlx::Error> {
+    let id = tx.connection()?.query_row("SELECT id FROM master_key", [], |row| row.get(0)).optional();
+    Ok(id.map_err(sqlite_failure)?.map(Uuid::from_bytes))
 }
 
-async fn insert_keys(tx: &mut SqliteConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
-    for chunk in keys.chunks(ROWS_PER_STATEMENT) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO data_key (id, wrapped) ");
-        insert.push_values(chunk, |mut row, key| {
-            row.push_bind(key.id.as_bytes().to_vec()).push_bind(key.wrapped.clone());
-        });
-        insert.push(" ON CONFLICT DO NOTHING");
-        if insert.build().execute(&mut *tx).await?.rows_affected() < chunk.len() as u64 {
-            check(tx, chunk).await?;
-        }
+fn insert_links(connection: &Connection, links: &[KeyLink]) -> Result<(), rusqlite::Error> {
+    let mut insert = connection
+        .prepare_cached("INSERT INTO key_link (customer_id, key_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+    for link in links {
+        insert.execute([link.customer_id.as_bytes(), link.key_id.as_bytes()])?;
     }
     Ok(())
 }
 
-async fn find(executor: impl sqlx::SqliteExecutor<'_>, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
-    let select = sqlx::query("SELECT wrapped FROM data_key WHERE id = $1").bind(id.as_bytes().to_vec());
-    let row = select.fetch_optional(executor).await?;
-    row.map(|row| Ok(WrappedKey { id, wrapped: row.try_get(0)? })).transpose()
-}
-
-/// Of keys that were there before, all must be the same.
-async fn check(tx: &mut SqliteConnection, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
+/// Stores keys. Of those that were there before, all must be the same.
+fn insert_keys(tx: &SpotTx, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
+    let connection = tx.connection()?;
+    let sql = "INSERT INTO data_key (id, wrapped) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    let mut insert = connection.prepare_cached(sql).map_err(sqlite_failure)?;
     for key in keys {
-        match find(&mut *tx, key.id).await? {
-            Some(stored) if stored.wrapped == key.wrapped => {}
-            Some(_) => return Err(taken(key.id)),
-            None => return Err(missing(key.id)),
+        let inserted = insert.execute((key.id.as_bytes(), &key.wrapped)).map_err(sqlite_failure)?;
+        if inserted == 0 {
+            check(connection, key)?;
         }
     }
     Ok(())
+}
+
+fn check(connection: &Connection, key: &WrappedKey) -> Result<(), sqlx::Error> {
+    let sql = "SELECT wrapped FROM data_key WHERE id = ?1";
+    let stored = connection.query_row(sql, [key.id.as_bytes()], |row| row.get::<_, Vec<u8>>(0)).optional();
+    match stored.map_err(sqlite_failure)? {
+        Some(wrapped) if wrapped == key.wrapped => Ok(()),
+        Some(_) => Err(taken(key.id)),
+        None => Err(missing(key.id)),
+    }
 }

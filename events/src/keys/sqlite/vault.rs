@@ -4,17 +4,17 @@ use async_trait::async_trait;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use super::{ROWS_PER_STATEMENT, SqliteKeys, in_force};
+use super::{IDS_PER_STATEMENT, SqliteKeys, in_force};
 use crate::clock::from_microseconds;
 use crate::keys::vault::{KeyVault, MasterRecord, ServerKeyRecord};
 use crate::keys::{WRAPPED_BYTES, WrappedKey};
-use crate::store::truncate_wal;
+use crate::store::{sqlite_failure, truncate_wal};
 
 #[async_trait]
 impl KeyVault for SqliteKeys {
     async fn linked(&self, customers: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
         let mut found = Vec::new();
-        for chunk in customers.chunks(ROWS_PER_STATEMENT) {
+        for chunk in customers.chunks(IDS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT DISTINCT key_id FROM key_link WHERE customer_id IN (");
             push_ids(&mut query, chunk);
             for row in query.build().fetch_all(&self.readers).await? {
@@ -26,7 +26,7 @@ impl KeyVault for SqliteKeys {
 
     async fn existing(&self, keys: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
         let mut found = Vec::new();
-        for chunk in keys.chunks(ROWS_PER_STATEMENT) {
+        for chunk in keys.chunks(IDS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM data_key WHERE id IN (");
             push_ids(&mut query, chunk);
             for row in query.build().fetch_all(&self.readers).await? {
@@ -37,14 +37,15 @@ impl KeyVault for SqliteKeys {
     }
 
     async fn destroy(&self, keys: &[Uuid], customers: &[Uuid]) -> Result<u64, sqlx::Error> {
+        let _turn = self.spot.turn().await;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let mut destroyed = 0;
-        for chunk in keys.chunks(ROWS_PER_STATEMENT) {
+        for chunk in keys.chunks(IDS_PER_STATEMENT) {
             let mut delete = QueryBuilder::<Sqlite>::new("DELETE FROM data_key WHERE id IN (");
             push_ids(&mut delete, chunk);
             destroyed += delete.build().execute(&mut *tx).await?.rows_affected();
         }
-        for chunk in customers.chunks(ROWS_PER_STATEMENT) {
+        for chunk in customers.chunks(IDS_PER_STATEMENT) {
             let mut delete = QueryBuilder::<Sqlite>::new("DELETE FROM key_link WHERE customer_id IN (");
             push_ids(&mut delete, chunk);
             delete.push(" AND NOT EXISTS (SELECT 1 FROM data_key WHERE data_key.id = key_link.key_id)");
@@ -80,6 +81,7 @@ impl KeyVault for SqliteKeys {
 
     async fn register_master(&self, id: Uuid) -> Result<(), sqlx::Error> {
         let insert = sqlx::query("INSERT INTO master_key (only_row, id) VALUES (1, $1) ON CONFLICT DO NOTHING");
+        let _turn = self.spot.turn().await;
         insert.bind(id).execute(&self.writer).await.map(drop)
     }
 
@@ -90,24 +92,21 @@ impl KeyVault for SqliteKeys {
         handed_over: &[u8],
         keys: &[WrappedKey],
     ) -> Result<bool, sqlx::Error> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let begun = sqlx::query(
-            "UPDATE master_key SET id = $1, before = $2, handed_over = $3 WHERE id = $2 AND handed_over IS NULL",
-        )
-        .bind(next)
-        .bind(before)
-        .bind(handed_over)
-        .execute(&mut *tx)
-        .await?;
-        if begun.rows_affected() == 0 {
+        let tx = self.spot.begin().await?;
+        let begun = tx.connection()?.execute(
+            "UPDATE master_key SET id = ?1, before = ?2, handed_over = ?3 WHERE id = ?2 AND handed_over IS NULL",
+            (next.as_bytes(), before.as_bytes(), handed_over),
+        );
+        if begun.map_err(sqlite_failure)? == 0 {
             return Ok(false);
         }
-        super::insert_keys(&mut tx, keys).await?;
-        tx.commit().await?;
+        super::insert_keys(&tx, keys)?;
+        tx.commit()?;
         Ok(true)
     }
 
     async fn rewrap(&self, keys: &[(WrappedKey, WrappedKey)]) -> Result<(), sqlx::Error> {
+        let _turn = self.spot.turn().await;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         for (old, new) in keys {
             sqlx::query("UPDATE data_key SET wrapped = $1 WHERE id = $2 AND wrapped = $3")
@@ -121,6 +120,7 @@ impl KeyVault for SqliteKeys {
     }
 
     async fn finish_rotation(&self, id: Uuid) -> Result<bool, sqlx::Error> {
+        let _turn = self.spot.turn().await;
         let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
         let finished = sqlx::query(
             "UPDATE master_key SET before = NULL, handed_over = NULL WHERE id = $1 AND NOT EXISTS \
@@ -157,23 +157,18 @@ impl KeyVault for SqliteKeys {
         seeds: &[WrappedKey],
         known: usize,
     ) -> Result<bool, sqlx::Error> {
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        crate::keys::vault::StaleMaster::check(in_force(&mut tx).await?, seeds)?;
+        let tx = self.spot.begin().await?;
+        crate::keys::vault::StaleMaster::check(in_force(&tx)?, seeds)?;
         let known = i64::try_from(known).unwrap_or(i64::MAX);
-        let added = sqlx::query(
-            "INSERT INTO server_key (id, public_key, valid_from, ordinal) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        )
-        .bind(key.id)
-        .bind(&key.public_key)
-        .bind(key.valid_from.as_microsecond())
-        .bind(known)
-        .execute(&mut *tx)
-        .await?;
-        if added.rows_affected() == 0 {
+        let added = tx.connection()?.execute(
+            "INSERT INTO server_key (id, public_key, valid_from, ordinal) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            (key.id.as_bytes(), &key.public_key, key.valid_from.as_microsecond(), known),
+        );
+        if added.map_err(sqlite_failure)? == 0 {
             return Ok(false);
         }
-        super::insert_keys(&mut tx, seeds).await?;
-        tx.commit().await?;
+        super::insert_keys(&tx, seeds)?;
+        tx.commit()?;
         Ok(true)
     }
 }
