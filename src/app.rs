@@ -21,6 +21,7 @@ use crate::backup::Archive;
 use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
 use crate::directory::{Directory, DirectoryError, Team};
 use crate::forgetting::{self, ForgettingError};
+use crate::providers::crowd::Crowd;
 use crate::verification::LicenseCache;
 
 /// How long a reader waits for the views to reach the ledger's head before it gives up.
@@ -96,6 +97,8 @@ pub struct App {
     pub runner: Runner,
     /// Teams with their opened secrets.
     pub directory: Directory,
+    /// Deliveries that wait for their answer.
+    pub crowd: Crowd,
     /// Licences as verifications need them, in memory.
     pub licenses: LicenseCache,
     /// What was seen and asked, which is neither history nor derivable.
@@ -153,7 +156,9 @@ impl App {
         let runner = Runner::new(stores.ledger.clone(), stores.views.clone(), clock.clone());
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
         let Stores { ledger, proofs, views, activity, .. } = stores;
-        let app = Self { ledger, proofs, writer, keys, views, runner, directory, licenses, activity, restored, clock };
+        let crowd = Crowd::default();
+        let app =
+            Self { ledger, proofs, writer, keys, views, runner, directory, crowd, licenses, activity, restored, clock };
         Ok((app, task))
     }
 

@@ -55,6 +55,7 @@ async fn record(app: &App, incoming: &Incoming<'_>, conclusion: Conclusion) -> R
 /// # Errors
 /// When it cannot be recorded now; the sender must try again.
 pub async fn stripe(app: &App, team: &Team, door: Door<'_>, body: &[u8]) -> Result<Intake, InterpretError> {
+    let _present = app.crowd.join();
     let (incoming, illegible) = Incoming::read(team, Provider::Stripe, door, BTreeMap::new(), body);
     if let Some(reason) = illegible {
         return unreadable(app, &incoming, reason).await;
@@ -89,6 +90,7 @@ pub async fn polymart(
     query: BTreeMap<String, String>,
     body: &[u8],
 ) -> Result<Intake, InterpretError> {
+    let _present = app.crowd.join();
     let (incoming, illegible) = Incoming::read(team, Provider::Polymart, Door::Delivered, query, body);
     if let Some(reason) = illegible {
         return unreadable(app, &incoming, reason).await;

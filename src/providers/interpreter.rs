@@ -109,6 +109,7 @@ async fn start_all(
             continue;
         }
         let Ok(place) = places.clone().acquire_owned().await else { break };
+        app.crowd.let_pass().await;
         started += 1;
         let (app, under_way) = (app.clone(), under_way.clone());
         tokio::spawn(async move {
