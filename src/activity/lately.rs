@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use keyledger_events::{Timestamp, clock};
 
 /// How far behind the database may be, in microseconds.
-const STEP_US: i64 = 30 * 1_000_000;
+const STEP_US: i64 = 60 * 1_000_000;
 /// Things of one generation at most; of two generations the older is dropped when the younger is full, and what it held
 /// is written down again sooner than it need be. A generation takes 26 MB at most.
 const GENERATION_MAX: usize = 450_000;
@@ -81,14 +81,14 @@ mod tests {
     #[test]
     fn what_goes_on_all_the_time_is_news_now_and_then_and_known_to_the_second() {
         let mut lately = Lately::default();
-        let news: Vec<_> = (0..=65).filter(|second| lately.is_news(&"device", at(*second), false)).collect();
-        assert_eq!(news, [0, 30, 60]);
-        assert_eq!(lately.last(&"device"), Some(at(65)));
-        assert!(lately.is_news(&"device", at(66), true), "a timeout of minutes wants to know at once");
+        let news: Vec<_> = (0..=125).filter(|second| lately.is_news(&"device", at(*second), false)).collect();
+        assert_eq!(news, [0, 60, 120]);
+        assert_eq!(lately.last(&"device"), Some(at(125)));
+        assert!(lately.is_news(&"device", at(126), true), "a timeout of minutes wants to know at once");
         assert!(lately.is_news(&"another", at(1), false));
         lately.forget(&"device");
         assert_eq!(lately.last(&"device"), None);
-        assert!(lately.is_news(&"device", at(67), false));
+        assert!(lately.is_news(&"device", at(127), false));
     }
 
     #[test]

@@ -204,7 +204,14 @@ impl Activity {
     }
 
     async fn flush_part(&self, part: Part) -> Result<(), ActivityError> {
-        let writing = tokio::spawn(self.clone().write(part));
+        let work = self.clone().write(part);
+        let writing = if self.database.is_postgres() {
+            tokio::spawn(work)
+        } else {
+            // On SQLite it works on the spot, so on a thread that may be kept busy.
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || runtime.block_on(work))
+        };
         writing.await.unwrap_or(Err(ActivityError::Database(sqlx::Error::WorkerCrashed)))
     }
 

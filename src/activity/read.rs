@@ -14,6 +14,10 @@ use super::store::{kind_number, table};
 
 /// Ids of one query.
 const IDS_PER_QUERY: usize = 250;
+/// Entries of a block of the log, as a power of two; the index `request_license` begins with the block.
+const BLOCK_BITS: u32 = 13;
+/// Blocks of one query at most, a power of two.
+const BLOCKS_PER_QUERY: i64 = 64;
 
 pub(super) fn time(row: &Row, column: usize) -> Result<Timestamp, ActivityError> {
     let microseconds = row.int(column)?;
@@ -72,6 +76,7 @@ pub(super) async fn used(
     Ok(found)
 }
 
+/// The log's entries that fit a filter, newest first, before an id.
 pub(super) async fn requests(
     database: &Database,
     team: TeamId,
@@ -79,7 +84,7 @@ pub(super) async fn requests(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<StoredRequest>, ActivityError> {
-    let conditions: [(&str, Option<Value>); 9] = [
+    let conditions = [
         ("team =", Some(team.into())),
         ("license_id =", filter.license_id.map(Value::from)),
         ("code =", filter.code.as_deref().map(Value::text)),
@@ -90,20 +95,64 @@ pub(super) async fn requests(
         ("at <", filter.until.map(Value::from)),
         ("id <", before.map(Value::from)),
     ];
-    let (mut sql, mut args) = (Vec::new(), Vec::new());
+    let mut asked = Asked { database, team, sql: Vec::new(), args: Vec::new() };
     for (condition, value) in conditions {
         if let Some(value) = value {
-            args.push(value);
-            sql.push(format!("{condition} ${}", args.len()));
+            asked.args.push(value);
+            asked.sql.push(format!("{condition} ${}", asked.args.len()));
         }
     }
-    let sql = format!(
-        "SELECT id, at, kind, code, license_id, product_id, customer_id, device, address, country, version, branch, \
-         latency_us FROM {} WHERE {} ORDER BY id DESC LIMIT {limit}",
-        table(database, "request"),
-        sql.join(" AND ")
-    );
-    database.fetch(sql, args).await?.iter().map(|row| request(team, row)).collect()
+    if filter.license_id.is_none() {
+        return asked.page(&[], limit).await;
+    }
+    // The index leads from a block and the licence to its entries in that block: the newest one first, and if it does not
+    // have enough, more and more at once.
+    let Some((oldest, newest)) = ids(database).await? else { return Ok(Vec::new()) };
+    let (oldest, mut next) = (oldest >> BLOCK_BITS, newest.min(before.unwrap_or(newest)) >> BLOCK_BITS);
+    let (mut found, mut width) = (Vec::new(), 1);
+    while next >= oldest && found.len() < limit as usize {
+        let blocks: Vec<i64> = (next - width + 1..=next).collect();
+        found.extend(asked.page(&blocks, limit - u32::try_from(found.len()).unwrap_or(limit)).await?);
+        next -= width;
+        width = (width * 2).min(BLOCKS_PER_QUERY);
+    }
+    Ok(found)
+}
+
+/// A question to the log.
+struct Asked<'a> {
+    database: &'a Database,
+    team: TeamId,
+    sql: Vec<String>,
+    args: Vec<Value>,
+}
+
+impl Asked<'_> {
+    /// The newest entries that fit, in these blocks or anywhere.
+    async fn page(&self, blocks: &[i64], limit: u32) -> Result<Vec<StoredRequest>, ActivityError> {
+        let (mut sql, mut args) = (self.sql.join(" AND "), self.args.clone());
+        if !blocks.is_empty() {
+            let places: Vec<String> = (1..=blocks.len()).map(|place| format!("${}", self.args.len() + place)).collect();
+            sql = format!("{sql} AND id >> {BLOCK_BITS} IN ({})", places.join(", "));
+            args.extend(blocks.iter().map(|block| Value::from(*block)));
+        }
+        let sql = format!(
+            "SELECT id, at, kind, code, license_id, product_id, customer_id, device, address, country, version, branch, \
+             latency_us FROM {} WHERE {sql} ORDER BY id DESC LIMIT {limit}",
+            table(self.database, "request"),
+        );
+        self.database.fetch(sql, args).await?.iter().map(|row| request(self.team, row)).collect()
+    }
+}
+
+/// The oldest and the newest id of the log.
+async fn ids(database: &Database) -> Result<Option<(i64, i64)>, ActivityError> {
+    let log = table(database, "request");
+    // Two questions, each answered by one end of the key; both in one SELECT would walk from one to the other.
+    let sql = format!("SELECT (SELECT min(id) FROM {log}), (SELECT max(id) FROM {log})");
+    let rows = database.fetch(sql, Vec::new()).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(row.optional_int(0)?.zip(row.optional_int(1)?))
 }
 
 fn request(team: TeamId, row: &Row) -> Result<StoredRequest, ActivityError> {

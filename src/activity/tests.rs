@@ -15,6 +15,7 @@ stories!(
     who_is_forgotten_is_in_no_file,
     uses_are_remembered_by_licence_and_by_key,
     the_log_is_searched_and_read_in_pages,
+    what_happened_with_a_licence_is_found_in_a_long_log,
     the_log_is_kept_as_long_as_the_retention_says,
     figures_count_what_was_asked,
 );
@@ -161,6 +162,42 @@ async fn the_log_is_searched_and_read_in_pages(home: Home) -> TestResult {
     assert_eq!(found[0].request, asked(&home, "LICENSE_EXPIRED", Some(license), noon_and(114)));
     let elsewhere = RequestFilter { address: Some("198.51.100.1".to_owned()), ..all };
     assert!(activity.requests(home.team, &elsewhere, None, 10).await?.is_empty());
+    Ok(())
+}
+
+/// Guards: what an index that is cut into blocks loses at their edges.
+async fn what_happened_with_a_licence_is_found_in_a_long_log(home: Home) -> TestResult {
+    const ENTRIES: i64 = 30_000;
+    let activity = home.app.activity.clone();
+    let (rare, common, never) = (id::fresh(), id::fresh(), id::fresh());
+    let is_rare = |n: i64| n % 4_999 == 1;
+    for n in 0..ENTRIES {
+        let license = if is_rare(n) { rare } else { common };
+        activity.log(asked(&home, "VALID", Some(license), noon_and(n)));
+        if n % 10_000 == 0 {
+            activity.flush().await?;
+        }
+    }
+    let of = |license| RequestFilter { license_id: Some(license), ..RequestFilter::default() };
+    let mut pages = Vec::new();
+    let mut before = None;
+    loop {
+        let page = activity.requests(home.team, &of(rare), before, 2).await?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        pages.extend(page.into_iter().map(|entry| entry.request.at));
+    }
+    let expected: Vec<_> = (0..ENTRIES).rev().filter(|n| is_rare(*n)).map(noon_and).collect();
+    assert_eq!(pages, expected);
+    let newest = activity.requests(home.team, &of(common), None, 9_000).await?;
+    assert_eq!((newest.len(), newest[0].request.at), (9_000, noon_and(ENTRIES - 1)));
+    assert!(newest.is_sorted_by(|one, next| one.id > next.id));
+    assert!(activity.requests(home.team, &of(never), None, 10).await?.is_empty());
+    if !activity.database.is_postgres() {
+        let sql = "EXPLAIN QUERY PLAN SELECT at FROM request WHERE license_id = $1 AND id >> 13 IN ($2, $3)".to_owned();
+        let plan = activity.database.fetch(sql, vec![rare.into(), 1.into(), 2.into()]).await?;
+        assert!(format!("{plan:?}").contains("request_license"), "{plan:?}");
+    }
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use keyledger_projections::{Database, Value, chunks, insert_into, tuples};
 use uuid::Uuid;
 
 use super::ActivityError;
-use super::entry::LoggedRequest;
-use super::pending::Pending;
+use super::entry::{LastSeen, LoggedRequest};
+use super::pending::{Pending, SeatKey, Used};
 use super::store::{kind_number, table};
 
 /// Seats kept of each kind for a licence: a stranger with a key must not be able to grow the database.
@@ -17,24 +17,9 @@ const PURGE_ROWS: i64 = 5_000;
 /// Writes everything in one transaction. Rows go in the order of their keys, so that two processes never lock them
 /// crosswise.
 pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sqlx::Error> {
-    let mut tx = database.begin().await?;
-    let mut seats: Vec<Vec<Value>> = pending
-        .seats
-        .iter()
-        .map(|((team, license_id, kind, seat_id), seat)| {
-            vec![
-                (*team).into(),
-                (*license_id).into(),
-                kind_number(*kind).into(),
-                (*seat_id).into(),
-                Value::text(seat.identifier.as_str()),
-                Value::text_or_null(seat.country.as_deref()),
-                seat.first_seen.into(),
-                seat.last_seen.into(),
-            ]
-        })
-        .collect();
-    seats.sort_unstable();
+    let (postgres, mut tx) = (database.is_postgres(), database.begin_on_the_spot().await?);
+    let mut seats: Vec<_> = pending.seats.iter().collect();
+    seats.sort_unstable_by_key(|(key, _)| *key);
     for rows in chunks(&seats) {
         // Several processes write what they saw, in no order: the latest time stands.
         let sql = format!(
@@ -45,39 +30,51 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
              CASE WHEN excluded.first_seen < old.first_seen THEN excluded.first_seen ELSE old.first_seen END, \
              last_seen = \
              CASE WHEN excluded.last_seen > old.last_seen THEN excluded.last_seen ELSE old.last_seen END",
-            insert_into(database.is_postgres()),
+            insert_into(postgres),
             table(database, "seen"),
-            tuples(database.is_postgres(), rows.len(), 8)
+            tuples(postgres, rows.len(), 8)
         );
-        tx.execute(sql, rows.concat()).await?;
+        tx.execute(sql, rows.iter().flat_map(|(key, seat)| seat_columns(key, seat)).collect()).await?;
     }
-    let mut uses: Vec<Vec<Value>> = pending
-        .uses
-        .iter()
-        .map(|((team, what, id), at)| vec![(*team).into(), what.number().into(), (*id).into(), (*at).into()])
-        .collect();
-    uses.sort_unstable();
+    let mut uses: Vec<_> = pending.uses.iter().collect();
+    uses.sort_unstable_by_key(|((team, what, id), _)| (*team, what.number(), *id));
     for rows in chunks(&uses) {
         let sql = format!(
             "{} {} AS old (team, kind, id, used_at) VALUES {} ON CONFLICT (team, kind, id) DO UPDATE SET \
              used_at = CASE WHEN excluded.used_at > old.used_at THEN excluded.used_at ELSE old.used_at END",
-            insert_into(database.is_postgres()),
+            insert_into(postgres),
             table(database, "used"),
-            tuples(database.is_postgres(), rows.len(), 4)
+            tuples(postgres, rows.len(), 4)
         );
-        tx.execute(sql, rows.concat()).await?;
+        let columns = |((team, what, id), at): &(&(TeamId, Used, Uuid), &Timestamp)| -> [Value; 4] {
+            [(*team).into(), what.number().into(), (*id).into(), (**at).into()]
+        };
+        tx.execute(sql, rows.iter().flat_map(columns).collect()).await?;
     }
     for rows in chunks(&pending.log) {
         let sql = format!(
             "{} {} (at, team, kind, code, license_id, product_id, customer_id, device, address, country, \
              version, branch, latency_us) VALUES {}",
-            insert_into(database.is_postgres()),
+            insert_into(postgres),
             table(database, "request"),
-            tuples(database.is_postgres(), rows.len(), 13)
+            tuples(postgres, rows.len(), 13)
         );
         tx.execute(sql, rows.iter().flat_map(columns).collect()).await?;
     }
     tx.commit().await
+}
+
+fn seat_columns((team, license_id, kind, seat_id): &SeatKey, seat: &LastSeen) -> [Value; 8] {
+    [
+        (*team).into(),
+        (*license_id).into(),
+        kind_number(*kind).into(),
+        (*seat_id).into(),
+        Value::text(seat.identifier.as_str()),
+        Value::text_or_null(seat.country.as_deref()),
+        seat.first_seen.into(),
+        seat.last_seen.into(),
+    ]
 }
 
 fn columns(request: &LoggedRequest) -> [Value; 13] {

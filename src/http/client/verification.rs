@@ -167,7 +167,7 @@ async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<R
 }
 
 /// A seat that a timeout of fewer minutes frees is written down every time that it is seen.
-const TIMEOUT_EXACT_MINUTES: u32 = 10;
+const TIMEOUT_EXACT_MINUTES: u32 = 20;
 
 /// Notes who was seen and what was asked, in memory; it is written down in batches.
 fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &Verified, code: Code, begun: Instant) {
