@@ -4,23 +4,25 @@
 //! process before its callers, the follower for what others append) raises the version that the slot must have; a
 //! slot below it reads on. So a read that was under way when the event came cannot bring the old state back.
 
+use std::convert::Infallible;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use keyledger_events::event::DecodeError;
 use keyledger_events::{Event, LedgerError, Observer, RecordedEvent, SharedLedger, StreamId, StreamKind, TeamId};
 use keyledger_projections::{License, QueryError, Seats, ViewStore};
-use moka::ops::compute::Op;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, EntryAction};
 use uuid::Uuid;
 
 /// Memory for licences, in bytes.
 const LICENSES_BYTES_MAX: u64 = 160 << 20;
 /// What a licence takes, seats aside: the struct, its texts, and the map's own part.
-const LICENSE_BYTES: u32 = 1_600;
+const LICENSE_BYTES: u32 = 1_450;
 /// What a seat takes.
 const SEAT_BYTES: u32 = 48;
 /// Licence keys whose licence is remembered, so that the view need not be asked.
-const KEYS_MAX: u64 = 250_000;
+const KEYS_MAX: usize = 250_000;
 /// Times a licence that moves on while it is read is read again.
 const READS_MAX: u32 = 20;
 
@@ -121,21 +123,37 @@ impl Slot {
     }
 }
 
+/// A slot and what the map has counted for it, in bytes.
+#[derive(Debug, Clone)]
+struct Weighed {
+    slot: Arc<Slot>,
+    bytes: u32,
+}
+
+#[derive(Debug, Clone)]
+struct ByBytes;
+
+impl Weighter<(TeamId, Uuid), Weighed> for ByBytes {
+    fn weight(&self, _: &(TeamId, Uuid), weighed: &Weighed) -> u64 {
+        weighed.bytes.into()
+    }
+}
+
 /// Licences by id and by key. Clones share them.
 #[derive(Clone)]
 pub struct LicenseCache {
     ledger: SharedLedger,
-    slots: Cache<(TeamId, Uuid), Arc<Slot>>,
+    slots: Arc<Cache<(TeamId, Uuid), Weighed, ByBytes>>,
     /// Whose a key is or was, by its fingerprint: this never changes, and the licence says whether it still is.
-    keys: Cache<(TeamId, [u8; 32]), Uuid>,
+    keys: Arc<Cache<(TeamId, [u8; 32]), Uuid>>,
 }
 
 impl LicenseCache {
     /// An empty cache over a ledger.
     pub fn new(ledger: SharedLedger) -> Self {
-        let weigh = |_: &(TeamId, Uuid), slot: &Arc<Slot>| slot.so_far().0.map_or(LICENSE_BYTES, |known| known.bytes());
-        let slots = Cache::builder().weigher(weigh).max_capacity(LICENSES_BYTES_MAX).build();
-        Self { ledger, slots, keys: Cache::new(KEYS_MAX) }
+        let licenses_max = usize::try_from(LICENSES_BYTES_MAX / u64::from(LICENSE_BYTES)).unwrap_or(usize::MAX);
+        let slots = Arc::new(Cache::with_weighter(licenses_max, LICENSES_BYTES_MAX, ByBytes));
+        Self { ledger, slots, keys: Arc::new(Cache::new(KEYS_MAX)) }
     }
 
     /// The licence that a key opens or opened, by its `key_lookup`, and its place; `None` when there is none. A
@@ -168,7 +186,10 @@ impl LicenseCache {
 
     /// The place of a licence, whether it exists or not.
     fn slot(&self, team: TeamId, id: Uuid) -> Arc<Slot> {
-        self.slots.get_with((team, id), || Arc::new(Slot::new(team, id)))
+        let made = || Ok::<_, Infallible>(Weighed { slot: Arc::new(Slot::new(team, id)), bytes: LICENSE_BYTES });
+        match self.slots.get_or_insert_with(&(team, id), made) {
+            Ok(weighed) => weighed.slot,
+        }
     }
 
     /// The licence as this process knows it now, read where it must be; `None` when the ledger has none.
@@ -196,24 +217,28 @@ impl LicenseCache {
     /// Tells the map what a slot weighs now. One that was thrown out meanwhile must not come back: it may have missed
     /// a change.
     fn weigh_again(&self, slot: &Arc<Slot>) {
-        self.slots.entry((slot.team, slot.id)).and_compute_with(|entry| match entry {
-            Some(entry) if Arc::ptr_eq(entry.value(), slot) => Op::Put(slot.clone()),
-            _ => Op::Nop,
-        });
+        let bytes = slot.so_far().0.map_or(LICENSE_BYTES, |known| known.bytes());
+        // Where there is none, this gives the right to insert one, and is given back.
+        drop(self.slots.entry(&(slot.team, slot.id), Some(Duration::ZERO), |_, weighed| {
+            if Arc::ptr_eq(&weighed.slot, slot) {
+                weighed.bytes = bytes;
+            }
+            EntryAction::Retain(())
+        }));
     }
 
     /// A stream moved on.
     pub fn moved(&self, team: TeamId, stream: StreamId, version: i64) {
         if stream.kind == StreamKind::License
-            && let Some(slot) = self.slots.get(&(team, stream.id))
+            && let Some(weighed) = self.slots.peek(&(team, stream.id))
         {
-            slot.outdate(version);
+            weighed.slot.outdate(version);
         }
     }
 
     /// Forgets everything, when it is not known what was missed.
     pub fn clear(&self) {
-        self.slots.invalidate_all();
+        self.slots.clear();
     }
 }
 
