@@ -6,7 +6,7 @@ use keyledger_projections::{Database, Value};
 use uuid::Uuid;
 
 use super::ActivityError;
-use super::store::table;
+use super::store::{places, table};
 
 /// Ids of one statement.
 const IDS_PER_STATEMENT: usize = 256;
@@ -30,11 +30,10 @@ pub(super) async fn people(
         ("customer_id", customers, anonymous),
     ] {
         for chunk in ids.chunks(IDS_PER_STATEMENT) {
-            let places: Vec<String> = (2..chunk.len() + 2).map(|place| format!("${place}")).collect();
             let mut args: Vec<Value> = vec![team.into()];
             args.extend(chunk.iter().map(|id| Value::from(*id)));
             let mut tx = database.begin().await?;
-            let sql = format!("{statement} AND {column} IN ({})", places.join(", "));
+            let sql = format!("{statement} AND {column} IN ({})", places(1, chunk.len()));
             let rows = tx.execute(sql, args).await?;
             if rows > 0 && !database.is_postgres() && statement.starts_with("DELETE") {
                 rewrite_seen(&mut tx).await?;

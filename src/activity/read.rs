@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::ActivityError;
 use super::entry::{LastSeen, LoggedRequest, RequestFilter, RequestKind, StoredRequest};
 use super::pending::Used;
-use super::store::{kind_number, table};
+use super::store::{kind_number, places, table};
 
 /// Ids of one query.
 const IDS_PER_QUERY: usize = 250;
@@ -62,7 +62,7 @@ pub(super) async fn used(
         None => queries.push((all, args())),
         Some(ids) => {
             for chunk in ids.chunks(IDS_PER_QUERY) {
-                let places = (3..chunk.len() + 3).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+                let places = places(2, chunk.len());
                 let args = args().into_iter().chain(chunk.iter().map(|id| Value::from(*id))).collect();
                 queries.push((format!("{all} AND id IN ({places})"), args));
             }
@@ -132,8 +132,7 @@ impl Asked<'_> {
     async fn page(&self, blocks: &[i64], limit: u32) -> Result<Vec<StoredRequest>, ActivityError> {
         let (mut sql, mut args) = (self.sql.join(" AND "), self.args.clone());
         if !blocks.is_empty() {
-            let places: Vec<String> = (1..=blocks.len()).map(|place| format!("${}", self.args.len() + place)).collect();
-            sql = format!("{sql} AND id >> {BLOCK_BITS} IN ({})", places.join(", "));
+            sql = format!("{sql} AND id >> {BLOCK_BITS} IN ({})", places(args.len(), blocks.len()));
             args.extend(blocks.iter().map(|block| Value::from(*block)));
         }
         let sql = format!(

@@ -35,6 +35,11 @@ pub(super) fn table(database: &Database, name: &str) -> String {
     if database.is_postgres() { format!("activity.{name}") } else { name.to_owned() }
 }
 
+/// `$2, $3, $4`: places for so many arguments behind `before` others.
+pub(super) fn places(before: usize, count: usize) -> String {
+    (before + 1..=before + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+}
+
 /// A seat's kind as it is stored.
 pub(super) fn kind_number(kind: keyledger_projections::SeatKind) -> i64 {
     match kind {

@@ -29,14 +29,13 @@ impl KeyArchive for SqliteKeys {
         .bind(bytes(|link| link.customer_id))
         .bind(bytes(|link| link.key_id))
         .bind(i64::from(limit))
-        .fetch_all(&self.readers)
+        .fetch_all(&self.file.readers)
         .await?;
         rows.into_iter().map(|row| Ok(KeyLink { customer_id: row.try_get(0)?, key_id: row.try_get(1)? })).collect()
     }
 
     async fn clear(&self) -> Result<(), sqlx::Error> {
-        let _turn = self.spot.turn().await;
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let (_turn, mut tx) = self.file.begin().await?;
         for table in ["key_link", "data_key", "server_key", "master_key"] {
             sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *tx).await?;
         }

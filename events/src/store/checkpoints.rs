@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::files::{BUSY_TIMEOUT, CHECKPOINT_PAGES};
+use super::files::CHECKPOINT_PAGES;
+use super::spot::connect;
 
 /// Pages that may be left to move while nobody writes …
 const LAST_PAGES: u32 = 250;
@@ -69,8 +70,7 @@ impl Checkpoints {
 impl Inner {
     /// Moves what can be moved; tells how long the log is.
     fn run(&self) -> Result<u32, rusqlite::Error> {
-        let connection = Connection::open(&self.path)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
+        let connection = connect(&self.path)?;
         let mut log = move_pages(&connection)?;
         for _ in 1..ROUNDS_MAX {
             // What was written while the pages before it were moved.

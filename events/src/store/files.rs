@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 
-use super::spot::SpotWriter;
+use super::spot::{SpotWriter, Turn};
 
 /// How long a writer waits for another process's transaction.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,6 +64,18 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
     let readers =
         pool().max_connections(READERS_MAX).min_connections(1).connect_with(options.pragma("query_only", "ON")).await?;
     Ok(SqliteFile { writer, spot: SpotWriter::of(path, durable), readers })
+}
+
+impl SqliteFile {
+    /// Waits for the turn and begins a transaction of [`SqliteFile::writer`], with the write lock. The turn is kept for as
+    /// long as the transaction.
+    ///
+    /// # Errors
+    /// When the file cannot be locked.
+    pub async fn begin(&self) -> Result<(Turn, Transaction<'static, Sqlite>), sqlx::Error> {
+        let turn = self.spot.turn().await;
+        Ok((turn, self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
 }
 
 /// Moves everything from the log of changes (`…-wal`) into the file and empties the log, which otherwise keeps pages as

@@ -124,10 +124,16 @@ impl Drop for SpotTx {
     }
 }
 
-fn open(path: &Path, durable: bool) -> Result<Connection, rusqlite::Error> {
+/// A connection to a file that is there.
+pub(super) fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, durable: bool) -> Result<Connection, rusqlite::Error> {
+    let connection = connect(path)?;
     connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "secure_delete", "ON")?;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
+use sqlx::{Row as _, SqlitePool};
 use uuid::Uuid;
 
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
@@ -152,8 +152,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError> {
-        let mut connection = self.file.readers.acquire().await?;
-        known_ids(&mut connection, event_ids).await
+        let event_ids = event_ids.to_vec();
+        self.reader.read(move |connection| Ok(known_ids(connection, &event_ids)?)).await
     }
 
     async fn read_streams_after(
@@ -190,20 +190,12 @@ impl Ledger for SqliteLedger {
     }
 }
 
-async fn known_ids(
-    connection: &mut sqlx::SqliteConnection,
-    event_ids: &[Uuid],
-) -> Result<HashMap<Uuid, Position>, LedgerError> {
+fn known_ids(connection: &Connection, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, rusqlite::Error> {
     let mut known = HashMap::new();
-    for chunk in event_ids.chunks(NAMES_PER_STATEMENT) {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT event_id, position FROM event WHERE event_id IN (");
-        let mut ids = query.separated(", ");
-        for id in chunk {
-            ids.push_bind(*id);
-        }
-        query.push(")");
-        for row in query.build().fetch_all(&mut *connection).await? {
-            known.insert(row.try_get(0)?, Position(row.try_get(1)?));
+    let mut position = connection.prepare_cached("SELECT position FROM event WHERE event_id = ?1")?;
+    for id in event_ids {
+        if let Some(found) = position.query_row([id.as_bytes()], |row| row.get(0)).optional()? {
+            known.insert(*id, Position(found));
         }
     }
     Ok(known)
@@ -258,12 +250,7 @@ fn look_up(
             found.versions.insert((*team, *stream), known);
         }
     }
-    let mut position = connection.prepare_cached("SELECT position FROM event WHERE event_id = ?1")?;
-    for id in event_ids {
-        if let Some(known) = position.query_row([id.as_bytes()], |row| row.get(0)).optional()? {
-            found.known.insert(*id, Position(known));
-        }
-    }
+    found.known = known_ids(connection, event_ids)?;
     Ok(found)
 }
 

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, Params, Row, params_from_iter};
+use rusqlite::{Connection, Params, Row, params_from_iter};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::files::BUSY_TIMEOUT;
 use super::row::{COLUMNS, EventRow, read_change};
+use super::spot::connect;
 use super::{Change, LedgerError};
 use crate::envelope::RecordedEvent;
 
@@ -143,9 +143,7 @@ fn select(
 }
 
 fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let connection = connect(path)?;
     connection.pragma_update(None, "query_only", "ON")?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)

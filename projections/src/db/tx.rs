@@ -20,8 +20,8 @@ enum Kind {
 
 impl Tx {
     pub(super) async fn begin_sqlite(file: &SqliteFile) -> Result<Self, sqlx::Error> {
-        let turn = file.spot.turn().await;
-        Ok(Self(Kind::Sqlite(file.writer.begin_with("BEGIN IMMEDIATE").await?, Some(turn))))
+        let (turn, tx) = file.begin().await?;
+        Ok(Self(Kind::Sqlite(tx, Some(turn))))
     }
 
     pub(super) async fn begin_on_the_spot(file: &SqliteFile) -> Result<Self, sqlx::Error> {

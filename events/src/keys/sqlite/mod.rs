@@ -6,21 +6,19 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _};
-use sqlx::{Row as _, SqlitePool};
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::vault::StaleMaster;
 use super::{KeyLink, KeyStore, WrappedKey, missing, taken};
-use crate::store::{MigrationError, SpotTx, SpotWriter, migrate_sqlite, open_sqlite, sqlite_failure};
+use crate::store::{MigrationError, SpotTx, SqliteFile, migrate_sqlite, open_sqlite, sqlite_failure};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/keys");
 
 /// Keys in SQLite.
 #[derive(Debug, Clone)]
 pub struct SqliteKeys {
-    pub(super) writer: SqlitePool,
-    pub(super) spot: SpotWriter,
-    pub(super) readers: SqlitePool,
+    pub(super) file: SqliteFile,
 }
 
 /// Ids of one statement, far below SQLite's limit of 32,766 parameters.
@@ -34,14 +32,14 @@ impl SqliteKeys {
     pub async fn open(path: &Path) -> Result<Self, MigrationError> {
         let file = open_sqlite(path, true).await?;
         migrate_sqlite(&file.writer, &MIGRATIONS).await?;
-        Ok(Self { writer: file.writer, spot: file.spot, readers: file.readers })
+        Ok(Self { file })
     }
 }
 
 #[async_trait]
 impl KeyStore for SqliteKeys {
     async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
-        let (keys, links, turn) = (keys.to_vec(), links.to_vec(), self.spot.turn().await);
+        let (keys, links, turn) = (keys.to_vec(), links.to_vec(), self.file.spot.turn().await);
         // Beside the ledger's own work, which the thread that asks has meanwhile.
         let inserted = tokio::task::spawn_blocking(move || {
             let tx = turn.begin()?;
@@ -57,7 +55,7 @@ impl KeyStore for SqliteKeys {
 
     async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
         let select = sqlx::query("SELECT wrapped FROM data_key WHERE id = $1").bind(id.as_bytes().to_vec());
-        let row = select.fetch_optional(&self.readers).await?;
+        let row = select.fetch_optional(&self.file.readers).await?;
         row.map(|row| Ok(WrappedKey { id, wrapped: row.try_get(0)? })).transpose()
     }
 }

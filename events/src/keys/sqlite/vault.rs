@@ -17,7 +17,7 @@ impl KeyVault for SqliteKeys {
         for chunk in customers.chunks(IDS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT DISTINCT key_id FROM key_link WHERE customer_id IN (");
             push_ids(&mut query, chunk);
-            for row in query.build().fetch_all(&self.readers).await? {
+            for row in query.build().fetch_all(&self.file.readers).await? {
                 found.push(row.try_get(0)?);
             }
         }
@@ -29,7 +29,7 @@ impl KeyVault for SqliteKeys {
         for chunk in keys.chunks(IDS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM data_key WHERE id IN (");
             push_ids(&mut query, chunk);
-            for row in query.build().fetch_all(&self.readers).await? {
+            for row in query.build().fetch_all(&self.file.readers).await? {
                 found.push(row.try_get(0)?);
             }
         }
@@ -37,8 +37,7 @@ impl KeyVault for SqliteKeys {
     }
 
     async fn destroy(&self, keys: &[Uuid], customers: &[Uuid]) -> Result<u64, sqlx::Error> {
-        let _turn = self.spot.turn().await;
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let (_turn, mut tx) = self.file.begin().await?;
         let mut destroyed = 0;
         for chunk in keys.chunks(IDS_PER_STATEMENT) {
             let mut delete = QueryBuilder::<Sqlite>::new("DELETE FROM data_key WHERE id IN (");
@@ -65,13 +64,14 @@ impl KeyVault for SqliteKeys {
         let rows = sqlx::query("SELECT id, wrapped FROM data_key WHERE id > $1 ORDER BY id LIMIT $2")
             .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(&self.readers)
+            .fetch_all(&self.file.readers)
             .await?;
         rows.iter().map(|row| Ok(WrappedKey { id: row.try_get(0)?, wrapped: row.try_get(1)? })).collect()
     }
 
     async fn master(&self) -> Result<Option<MasterRecord>, sqlx::Error> {
-        let row = sqlx::query("SELECT id, before, handed_over FROM master_key").fetch_optional(&self.readers).await?;
+        let row =
+            sqlx::query("SELECT id, before, handed_over FROM master_key").fetch_optional(&self.file.readers).await?;
         row.map(|row| {
             let handed_over = row.try_get::<Option<Uuid>, _>(1)?.zip(row.try_get(2)?);
             Ok(MasterRecord { id: row.try_get(0)?, handed_over })
@@ -81,8 +81,8 @@ impl KeyVault for SqliteKeys {
 
     async fn register_master(&self, id: Uuid) -> Result<(), sqlx::Error> {
         let insert = sqlx::query("INSERT INTO master_key (only_row, id) VALUES (1, $1) ON CONFLICT DO NOTHING");
-        let _turn = self.spot.turn().await;
-        insert.bind(id).execute(&self.writer).await.map(drop)
+        let _turn = self.file.spot.turn().await;
+        insert.bind(id).execute(&self.file.writer).await.map(drop)
     }
 
     async fn begin_rotation(
@@ -92,7 +92,7 @@ impl KeyVault for SqliteKeys {
         handed_over: &[u8],
         keys: &[WrappedKey],
     ) -> Result<bool, sqlx::Error> {
-        let tx = self.spot.begin().await?;
+        let tx = self.file.spot.begin().await?;
         let begun = tx.connection()?.execute(
             "UPDATE master_key SET id = ?1, before = ?2, handed_over = ?3 WHERE id = ?2 AND handed_over IS NULL",
             (next.as_bytes(), before.as_bytes(), handed_over),
@@ -106,8 +106,7 @@ impl KeyVault for SqliteKeys {
     }
 
     async fn rewrap(&self, keys: &[(WrappedKey, WrappedKey)]) -> Result<(), sqlx::Error> {
-        let _turn = self.spot.turn().await;
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let (_turn, mut tx) = self.file.begin().await?;
         for (old, new) in keys {
             sqlx::query("UPDATE data_key SET wrapped = $1 WHERE id = $2 AND wrapped = $3")
                 .bind(&new.wrapped)
@@ -120,8 +119,7 @@ impl KeyVault for SqliteKeys {
     }
 
     async fn finish_rotation(&self, id: Uuid) -> Result<bool, sqlx::Error> {
-        let _turn = self.spot.turn().await;
-        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let (_turn, mut tx) = self.file.begin().await?;
         let finished = sqlx::query(
             "UPDATE master_key SET before = NULL, handed_over = NULL WHERE id = $1 AND NOT EXISTS \
              (SELECT 1 FROM data_key WHERE length(wrapped) <> $2 OR substr(wrapped, 1, 16) <> $3)",
@@ -142,7 +140,7 @@ impl KeyVault for SqliteKeys {
 
     async fn server_keys(&self) -> Result<Vec<ServerKeyRecord>, sqlx::Error> {
         let select = sqlx::query("SELECT id, public_key, valid_from FROM server_key ORDER BY ordinal");
-        let rows = select.fetch_all(&self.readers).await?;
+        let rows = select.fetch_all(&self.file.readers).await?;
         rows.iter()
             .map(|row| {
                 let valid_from = from_microseconds(row.try_get(2)?).unwrap_or_default();
@@ -157,7 +155,7 @@ impl KeyVault for SqliteKeys {
         seeds: &[WrappedKey],
         known: usize,
     ) -> Result<bool, sqlx::Error> {
-        let tx = self.spot.begin().await?;
+        let tx = self.file.spot.begin().await?;
         crate::keys::vault::StaleMaster::check(in_force(&tx)?, seeds)?;
         let known = i64::try_from(known).unwrap_or(i64::MAX);
         let added = tx.connection()?.execute(
@@ -176,7 +174,7 @@ impl KeyVault for SqliteKeys {
 impl SqliteKeys {
     /// What was deleted or replaced is in no file any more.
     async fn leave_no_trace(&self) -> Result<(), sqlx::Error> {
-        if truncate_wal(&self.writer).await? {
+        if truncate_wal(&self.file.writer).await? {
             return Ok(());
         }
         let message =
