@@ -22,6 +22,7 @@ use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
 use crate::directory::{Directory, DirectoryError, Team};
 use crate::forgetting::{self, ForgettingError};
 use crate::providers::crowd::Crowd;
+use crate::providers::stripe::api::StripeConnections;
 use crate::verification::LicenseCache;
 
 /// How long a reader waits for the views to reach the ledger's head before it gives up.
@@ -99,6 +100,8 @@ pub struct App {
     pub directory: Directory,
     /// Deliveries that wait for their answer.
     pub crowd: Crowd,
+    /// The way to Stripe.
+    pub stripe: StripeConnections,
     /// Licences as verifications need them, in memory.
     pub licenses: LicenseCache,
     /// What was seen and asked, which is neither history nor derivable.
@@ -157,8 +160,22 @@ impl App {
         let directory = Directory::new(stores.ledger.clone(), stores.views.clone(), runner.clone(), keys.clone());
         let Stores { ledger, proofs, views, activity, .. } = stores;
         let crowd = Crowd::default();
-        let app =
-            Self { ledger, proofs, writer, keys, views, runner, directory, crowd, licenses, activity, restored, clock };
+        let stripe = StripeConnections::default();
+        let app = Self {
+            ledger,
+            proofs,
+            writer,
+            keys,
+            views,
+            runner,
+            directory,
+            crowd,
+            stripe,
+            licenses,
+            activity,
+            restored,
+            clock,
+        };
         Ok((app, task))
     }
 

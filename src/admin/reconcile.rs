@@ -135,7 +135,7 @@ async fn all_pages(
     report: &mut ReconciledJson,
 ) -> Result<(), AdminError> {
     let base = team.config.integration(Provider::Stripe).and_then(|integration| integration.api_base.as_deref());
-    let api = StripeApi::new(key, base).map_err(|error| refused(&error))?;
+    let api = StripeApi::new(&app.stripe, key, base).map_err(|error| refused(&error))?;
     let mut after: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let page = api.undelivered_events(report.since, after.as_deref()).await.map_err(|error| refused(&error))?;

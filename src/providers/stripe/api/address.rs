@@ -4,7 +4,7 @@ use hyper::Uri;
 
 use super::ApiError;
 
-/// A base URL as async-stripe wants it, which appends `v1/…`: with a path that ends in `/`.
+/// A base URL to which `v1/…` can be appended: with a path that ends in `/`.
 ///
 /// # Errors
 /// When it is not a plain `http` or `https` URL.

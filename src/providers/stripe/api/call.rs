@@ -2,7 +2,7 @@
 
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use stripe::StripeRequest;
+use stripe_client_core::StripeRequest;
 
 use super::{ApiError, StripeApi};
 use crate::providers::json::{BadField, Node};
@@ -16,16 +16,20 @@ const PAGES_MAX: usize = 50;
 impl StripeApi {
     /// Asks once.
     pub(super) async fn call(&self, what: &str, request: impl StripeRequest) -> Result<Value, ApiError> {
-        let request = request.build().customize::<miniserde::json::Value>();
-        let answer = tokio::time::timeout(self.call_timeout, request.send(&self.client)).await;
-        let answer = answer
+        let request = request.build();
+        let answer = self.connections.get(&self.base_url, self.authorization.clone(), &request);
+        let key = self.key.expose_secret();
+        let (status, body) = tokio::time::timeout(self.call_timeout, answer)
+            .await
             .map_err(|_| ApiError::Unavailable {
                 what: what.to_owned(),
                 reason: format!("there was no complete answer within {} s", self.call_timeout.as_secs_f32()),
             })?
-            .map_err(|error| ApiError::from_stripe(what, error, self.key.expose_secret()))?;
-        // By way of text: both steps bear any depth of nesting, which a conversion by hand would not.
-        serde_json::from_str(&miniserde::json::to_string(&answer)).map_err(|error| ApiError::unreadable(what, &error))
+            .map_err(|error| ApiError::from_call(what, &error, key))?;
+        if !status.is_success() {
+            return Err(ApiError::from_answer(what, status.as_u16(), &body, key));
+        }
+        serde_json::from_slice(&body).map_err(|error| ApiError::unreadable(what, &error))
     }
 
     /// Asks for all pages of a list; `page` builds the request for what comes after an element.

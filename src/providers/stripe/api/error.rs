@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use stripe::StripeError;
+use serde::Deserialize;
+
+use super::connections::CallError;
 
 /// Foreign text in a message is cut after so many characters.
 const REASON_CHARS_MAX: usize = 300;
@@ -68,6 +70,17 @@ pub enum ApiError {
     Configuration(String),
 }
 
+/// How Stripe says no (<https://docs.stripe.com/api/errors>).
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorSaid,
+}
+
+#[derive(Deserialize)]
+struct ErrorSaid {
+    message: Option<String>,
+}
+
 impl ApiError {
     /// Whether asking the same again later may help.
     pub fn is_retryable(&self) -> bool {
@@ -83,27 +96,31 @@ impl ApiError {
         Self::Unexpected { what: what.to_owned(), status: None, reason: reason.to_string() }
     }
 
-    pub(super) fn from_stripe(what: &str, error: StripeError, key: &str) -> Self {
-        let what = what.to_owned();
+    pub(super) fn from_call(what: &str, error: &CallError, key: &str) -> Self {
+        let reason = fit(&error.to_string(), key);
         match error {
-            StripeError::Stripe(error, status) => {
-                let said = error.message.unwrap_or_else(|| format!("it answered {status} without a reason"));
+            CallError::Connection(_) => Self::Unavailable { what: what.to_owned(), reason },
+            CallError::TooLarge => Self::unreadable(what, &reason),
+            CallError::Request(_) => Self::Configuration(reason),
+        }
+    }
+
+    /// An answer that is no success.
+    pub(super) fn from_answer(what: &str, status: u16, body: &[u8], key: &str) -> Self {
+        let what = what.to_owned();
+        match serde_json::from_slice::<ErrorBody>(body) {
+            Ok(ErrorBody { error: said }) => {
+                let said = said.message.unwrap_or_else(|| format!("it answered {status} without a reason"));
                 Self::from_status(what, status, fit(&said, key))
             }
-            // async-stripe drops the status when an error's body is not Stripe's: then it comes from something in
-            // between, a gateway as a rule. The text is pinned with the library's version, and by a test.
-            StripeError::JSONDeserialize(text) if text.contains("Stripe error") => Self::Unavailable {
+            // It comes from something in between, a gateway as a rule, whose 404 says nothing about what is at Stripe.
+            Err(_) => Self::Unavailable {
                 what,
-                reason: "the answer is an error that is not in Stripe's form; \
-                         if that lasts, look at the integration's base URL and at proxies"
-                    .to_owned(),
+                reason: format!(
+                    "the answer is an error ({status}) that is not in Stripe's form; \
+                     if that lasts, look at the integration's base URL and at proxies"
+                ),
             },
-            StripeError::JSONDeserialize(_) => {
-                Self::Unexpected { what, status: None, reason: "it is not the JSON of Stripe's API".to_owned() }
-            }
-            StripeError::ClientError(text) => Self::Unavailable { what, reason: fit(&text, key) },
-            StripeError::Timeout => Self::Unavailable { what, reason: "there was no answer in time".to_owned() },
-            StripeError::ConfigError(text) => Self::Configuration(fit(&text, key)),
         }
     }
 

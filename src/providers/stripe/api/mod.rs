@@ -3,25 +3,29 @@
 //!
 //! Requests are built by async-stripe. Its response types are not used: they insist on every field of one API
 //! version, and a key's account, an older server or an emulator answers in another. Answers are read by the same
-//! tolerant views as webhooks.
+//! tolerant views as webhooks. Its client is not used either: it opens a connection for each question, keeps an
+//! error's status to itself when the body is not Stripe's, and its error type alone brings all of Stripe's objects
+//! into the program.
 //!
 //! A call is made once. Whoever asks records the failure in the ledger and asks again later.
 
 mod address;
 mod answer;
 mod call;
+mod connections;
 mod error;
 
 pub use address::normalise_base_url;
 pub use answer::{EventsPage, LineItem, Product};
+pub use connections::StripeConnections;
 pub use error::ApiError;
 
 use std::fmt;
 use std::time::Duration;
 
+use hyper::header::HeaderValue;
 use keyledger_events::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use stripe::{Client, ClientBuilder, RequestStrategy};
 use stripe_billing::invoice_line_item::ListInvoiceInvoiceLineItem;
 use stripe_billing::invoice_payment::{ListInvoicePayment, ListInvoicePaymentPayment, ListInvoicePaymentPaymentType};
 use stripe_billing::subscription_item::ListSubscriptionItem;
@@ -38,10 +42,15 @@ use call::PAGE_ITEMS;
 /// The longest that one call may take, from connecting to the last byte of the answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Stripe's own API.
+const STRIPES_OWN: &str = "https://api.stripe.com";
+
 /// Stripe's API, asked with one key.
 #[derive(Clone)]
 pub struct StripeApi {
-    client: Client,
+    connections: StripeConnections,
+    base_url: String,
+    authorization: HeaderValue,
     key: SecretString,
     call_timeout: Duration,
 }
@@ -57,22 +66,25 @@ impl StripeApi {
     ///
     /// # Errors
     /// When the base URL or the key cannot be used at all.
-    pub fn new(key: &SecretString, base_url: Option<&str>) -> Result<Self, ApiError> {
+    pub fn new(connections: &StripeConnections, key: &SecretString, base_url: Option<&str>) -> Result<Self, ApiError> {
         let key_text = key.expose_secret();
+        let bad_key = || {
+            let message = "the Stripe API key is empty or has characters that no key has; copy it again from the \
+                           dashboard";
+            ApiError::Configuration(message.to_owned())
+        };
         if key_text.is_empty() || !key_text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ApiError::Configuration(
-                "the Stripe API key is empty or has characters that no key has; copy it again from the dashboard"
-                    .to_owned(),
-            ));
+            return Err(bad_key());
         }
-        let mut builder = ClientBuilder::new(key_text).request_strategy(RequestStrategy::Once);
-        if let Some(base_url) = base_url {
-            builder = builder.url(normalise_base_url(base_url)?);
-        }
-        let client = builder.build().map_err(|_| {
-            ApiError::Configuration("the Stripe client cannot be built from this key and base URL".to_owned())
-        })?;
-        Ok(Self { client, key: key.clone(), call_timeout: CALL_TIMEOUT })
+        let mut authorization = HeaderValue::try_from(format!("Bearer {key_text}")).map_err(|_| bad_key())?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            connections: connections.clone(),
+            base_url: normalise_base_url(base_url.unwrap_or(STRIPES_OWN))?,
+            authorization,
+            key: key.clone(),
+            call_timeout: CALL_TIMEOUT,
+        })
     }
 
     /// What a checkout session sold, with the products.

@@ -1,17 +1,19 @@
 //! Against a small server on this machine, over HTTP.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use super::*;
 
@@ -24,7 +26,7 @@ async fn api(router: Router) -> Result<StripeApi, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base_url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(StripeApi::new(&SecretString::from(KEY), Some(&base_url))?)
+    Ok(StripeApi::new(&StripeConnections::default(), &SecretString::from(KEY), Some(&base_url))?)
 }
 
 /// A client for a server that gives this one answer to everything.
@@ -194,10 +196,38 @@ async fn errors_are_told_apart_and_never_show_the_key() -> TestResult {
 
 #[tokio::test]
 async fn an_error_of_a_gateway_is_worth_another_try() -> TestResult {
-    for body in ["<h1>Bad gateway</h1>", "", "{}", "[]"] {
-        let api = answering(StatusCode::BAD_GATEWAY, body).await?;
-        assert!(matches!(api.product("prod_1").await, Err(ApiError::Unavailable { .. })), "{body}");
+    // Even a 404: whoever wrote that knows nothing of what is at Stripe.
+    for status in [StatusCode::BAD_GATEWAY, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED] {
+        for body in ["<h1>Bad gateway</h1>", "", "{}", "[]", r#"{"error":"no"}"#] {
+            let api = answering(status, body).await?;
+            let error = api.product("prod_1").await.err();
+            let told = matches!(&error, Some(ApiError::Unavailable { reason, .. }) if reason.contains(status.as_str()));
+            assert!(told, "{status} {body}: {error:?}");
+        }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn questions_share_connections() -> TestResult {
+    let addresses = Arc::new(Mutex::new(HashSet::new()));
+    let handler = |State(addresses): State<Arc<Mutex<HashSet<SocketAddr>>>>, ConnectInfo(address)| async move {
+        addresses.lock().await.insert(address);
+        axum::Json(json!({ "id": "prod_1" }))
+    };
+    let router = Router::new().fallback(handler).with_state(Arc::clone(&addresses));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let base_url = format!("http://{}", listener.local_addr()?);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+
+    let connections = StripeConnections::default();
+    for key in ["rk_one", "rk_two"] {
+        for _ in 0..5 {
+            StripeApi::new(&connections, &SecretString::from(key), Some(&base_url))?.product("prod_1").await?;
+        }
+    }
+    assert_eq!(addresses.lock().await.len(), 1);
     Ok(())
 }
 
@@ -234,7 +264,8 @@ async fn a_slow_answer_and_a_closed_door_are_unavailable() -> TestResult {
     let free = TcpListener::bind("127.0.0.1:0").await?;
     let address = free.local_addr()?;
     drop(free);
-    let nobody = StripeApi::new(&SecretString::from(KEY), Some(&format!("http://{address}")))?;
+    let nobody =
+        StripeApi::new(&StripeConnections::default(), &SecretString::from(KEY), Some(&format!("http://{address}")))?;
     assert!(matches!(nobody.product("prod_1").await, Err(ApiError::Unavailable { .. })));
     Ok(())
 }
@@ -251,7 +282,7 @@ async fn a_base_url_may_have_a_path_and_nothing_is_asked_twice_or_written() -> T
     let base_url = format!("http://{}/stripe", listener.local_addr()?);
     let router = Router::new().fallback(count).with_state(Arc::clone(&calls));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let api = StripeApi::new(&SecretString::from(KEY), Some(&base_url))?;
+    let api = StripeApi::new(&StripeConnections::default(), &SecretString::from(KEY), Some(&base_url))?;
     // Spawned, because the workers that ask run as tasks of their own.
     let error = tokio::spawn(async move { api.product("prod_1").await }).await?.err();
     assert!(matches!(error, Some(ApiError::Unavailable { .. })), "{error:?}");
@@ -262,12 +293,12 @@ async fn a_base_url_may_have_a_path_and_nothing_is_asked_twice_or_written() -> T
 #[test]
 fn keys_and_base_urls_that_cannot_be_used() {
     for key in ["", "rk test", "rk_test\n", "rk_tëst"] {
-        let error = StripeApi::new(&SecretString::from(key), None).err();
+        let error = StripeApi::new(&StripeConnections::default(), &SecretString::from(key), None).err();
         assert!(matches!(error, Some(ApiError::Configuration(_))), "{key:?}");
     }
-    let error = StripeApi::new(&SecretString::from(KEY), Some("api.stripe.com")).err();
+    let error = StripeApi::new(&StripeConnections::default(), &SecretString::from(KEY), Some("api.stripe.com")).err();
     assert!(matches!(error, Some(ApiError::Configuration(_))));
-    assert!(StripeApi::new(&SecretString::from(KEY), None).is_ok());
+    assert!(StripeApi::new(&StripeConnections::default(), &SecretString::from(KEY), None).is_ok());
 }
 
 #[tokio::test]

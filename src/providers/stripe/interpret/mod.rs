@@ -89,7 +89,8 @@ impl Context<'_> {
             return Err(Stop::NeedsClaim);
         }
         let integration = self.team.config.integration(Provider::Stripe);
-        Ok(StripeApi::new(key, integration.and_then(|integration| integration.api_base.as_deref()))?)
+        let base = integration.and_then(|integration| integration.api_base.as_deref());
+        Ok(StripeApi::new(&self.app.stripe, key, base)?)
     }
 }
 
