@@ -23,7 +23,7 @@ pub use clock::{Clock, ManualClock, SharedClock, SystemClock, Timestamp};
 pub use envelope::{NewEvent, Provenance, RecordedEvent};
 pub use event::Event;
 pub use id::{Position, StreamId, StreamKind, TeamId};
-pub use own_thread::spawn_on_own_thread;
+pub use own_thread::{give_way, spawn_on_own_thread};
 pub use sealed::Sealed;
 pub use store::{Change, Ledger, LedgerError, SharedLedger};
 pub use writer::{AppendOutcome, AppendRequest, Expected, Observer, Writer, WriterError};

@@ -28,3 +28,15 @@ pub fn spawn_on_own_thread(task: impl Future<Output = ()> + Send + 'static) -> J
         drop(alive);
     })
 }
+
+/// What work that nobody waits for is behind other work by: of a processor that both want it gets a quarter.
+const NICE: i32 = 5;
+
+/// From here on, the thread it is called on gives way to others; for threads with work that nobody waits for.
+pub fn give_way() {
+    // Only Linux knows threads of different priority within a process; elsewhere it would be the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the priority of a thread cannot be lowered");
+    }
+}

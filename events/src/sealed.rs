@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -37,12 +38,17 @@ impl SealContext<'_> {
     }
 }
 
+/// Bytes of a key's id, and of a nonce.
+const KEY_ID_BYTES: usize = 16;
+const NONCE_BYTES: usize = 24;
+
 /// An encrypted value. It shows itself as `{"sealed":"…"}`; only a [`DataKey`] opens it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     key_id: Uuid,
-    nonce: [u8; 24],
-    ciphertext: Vec<u8>,
+    /// Base64 of the key's id, the nonce and the ciphertext: the form that it has in the ledger. Most who read a value
+    /// do not open it.
+    text: Box<str>,
 }
 
 impl Sealed {
@@ -51,19 +57,31 @@ impl Sealed {
         self.key_id
     }
 
-    fn to_text(&self) -> String {
-        let mut bytes = Vec::with_capacity(40 + self.ciphertext.len());
-        bytes.extend_from_slice(self.key_id.as_bytes());
-        bytes.extend_from_slice(&self.nonce);
-        bytes.extend_from_slice(&self.ciphertext);
-        BASE64.encode(bytes)
+    fn new(key_id: Uuid, nonce: &[u8; NONCE_BYTES], ciphertext: &[u8]) -> Self {
+        let text = BASE64.encode([key_id.as_bytes(), nonce.as_slice(), ciphertext].concat());
+        Self { key_id, text: text.into() }
     }
 
-    fn from_text(text: &str) -> Option<Self> {
-        let bytes = BASE64.decode(text).ok()?;
-        let (key_id, rest) = bytes.split_first_chunk::<16>()?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<24>()?;
-        Some(Self { key_id: Uuid::from_bytes(*key_id), nonce: *nonce, ciphertext: ciphertext.to_vec() })
+    fn from_text(text: String) -> Option<Self> {
+        let digits = text.strip_suffix("==").or(text.strip_suffix('=')).unwrap_or(&text);
+        let all_digits = digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'));
+        let long_enough = digits.len() * 3 / 4 >= KEY_ID_BYTES + NONCE_BYTES;
+        if !(all_digits && long_enough && text.len().is_multiple_of(4)) {
+            return None;
+        }
+        // Whole groups of four digits that hold the id.
+        let head = BASE64.decode(text.get(..KEY_ID_BYTES.div_ceil(3) * 4)?).ok()?;
+        let key_id = Uuid::from_bytes(*head.first_chunk::<KEY_ID_BYTES>()?);
+        Some(Self { key_id, text: text.into() })
+    }
+
+    /// Nonce and ciphertext.
+    fn decode(&self) -> Option<([u8; NONCE_BYTES], Vec<u8>)> {
+        let mut bytes = BASE64.decode(&*self.text).ok()?;
+        let (_, rest) = bytes.split_first_chunk::<KEY_ID_BYTES>()?;
+        let nonce = *rest.first_chunk::<NONCE_BYTES>()?;
+        bytes.drain(..KEY_ID_BYTES + NONCE_BYTES);
+        Some((nonce, bytes))
     }
 }
 
@@ -73,21 +91,23 @@ impl fmt::Debug for Sealed {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct SealedForm {
     sealed: String,
 }
 
 impl Serialize for Sealed {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        SealedForm { sealed: self.to_text() }.serialize(serializer)
+        let mut form = serializer.serialize_struct("SealedForm", 1)?;
+        form.serialize_field("sealed", &self.text)?;
+        form.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = SealedForm::deserialize(deserializer)?;
-        Self::from_text(&form.sealed)
+        Self::from_text(form.sealed)
             .ok_or_else(|| serde::de::Error::custom("a sealed value is cut short or not base64"))
     }
 }
@@ -137,13 +157,13 @@ impl DataKey {
 
     /// Encrypts `plaintext` for one place in the ledger.
     pub fn seal(&self, context: SealContext<'_>, plaintext: &[u8]) -> Sealed {
-        let nonce: [u8; 24] = rand::random();
+        let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload { msg: plaintext, aad: &context.bytes() };
         #[expect(clippy::expect_used, reason = "fails only for plaintexts over 256 GiB; bodies are limited to 1 MiB")]
         let ciphertext = XChaCha20Poly1305::new((&*self.bytes).into())
             .encrypt(&XNonce::from(nonce), payload)
             .expect("a body within its limit can be encrypted");
-        Sealed { key_id: self.id, nonce, ciphertext }
+        Sealed::new(self.id, &nonce, &ciphertext)
     }
 
     /// Decrypts a value sealed by this key for this place.
@@ -154,9 +174,10 @@ impl DataKey {
         if sealed.key_id != self.id {
             return Err(OpenError::OtherKey);
         }
-        let payload = Payload { msg: &sealed.ciphertext, aad: &context.bytes() };
+        let (nonce, ciphertext) = sealed.decode().ok_or(OpenError::Tampered)?;
+        let payload = Payload { msg: &ciphertext, aad: &context.bytes() };
         XChaCha20Poly1305::new((&*self.bytes).into())
-            .decrypt(&XNonce::from(sealed.nonce), payload)
+            .decrypt(&XNonce::from(nonce), payload)
             .map_err(|_| OpenError::Tampered)
     }
 }
@@ -192,6 +213,12 @@ mod tests {
         let stored = serde_json::to_string(&sealed).unwrap_or_default();
         assert_eq!(serde_json::from_str::<Sealed>(&stored).ok(), Some(sealed.clone()));
         assert_eq!(format!("{sealed:?}"), "[sealed]");
-        assert!(serde_json::from_str::<Sealed>(r#"{"sealed":"AAAA"}"#).is_err());
+        // Cut short, no whole group at the end, no digits.
+        let whole = "A".repeat(56);
+        let read = |text: &str| serde_json::from_str::<Sealed>(&format!(r#"{{"sealed":"{text}"}}"#));
+        assert!(read(&whole).is_ok_and(|sealed| key.open(context("email"), &sealed) == Err(OpenError::Tampered)));
+        for bad in ["AAAA", "", &whole[..52], &whole[..55], &whole.replace('A', "-"), &whole.replacen('A', "=", 1)] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 }

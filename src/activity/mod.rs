@@ -200,11 +200,7 @@ impl Activity {
     /// # Errors
     /// When the database does not answer.
     pub async fn flush(&self) -> Result<(), ActivityError> {
-        self.flush_part(Part::All).await
-    }
-
-    async fn flush_part(&self, part: Part) -> Result<(), ActivityError> {
-        let work = self.clone().write(part);
+        let work = self.clone().write(Part::All);
         let writing = if self.database.is_postgres() {
             tokio::spawn(work)
         } else {

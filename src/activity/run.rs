@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyledger_events::SharedClock;
+use keyledger_events::{SharedClock, give_way, spawn_on_own_thread};
 use tokio::time::MissedTickBehavior;
 
 use super::pending::Part;
@@ -19,7 +19,23 @@ const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 impl Activity {
     /// Writes and purges until told to stop. What is noted after that is for the caller to write.
     pub async fn run(self, clock: SharedClock, retention_days: u32, stopping: Stopping) {
-        tokio::join!(self.purge_hourly(clock, retention_days, stopping.clone()), self.flush_often(stopping));
+        tokio::join!(self.purge_hourly(clock, retention_days, stopping.clone()), self.keep_flushing(stopping));
+    }
+
+    async fn keep_flushing(&self, stopping: Stopping) {
+        if self.database.is_postgres() {
+            return self.flush_often(stopping).await;
+        }
+        // On SQLite it works on the spot, beside answers that somebody waits for.
+        let (activity, until) = (self.clone(), stopping.clone());
+        let flushing = spawn_on_own_thread(async move {
+            give_way();
+            activity.flush_often(until).await;
+        });
+        let _ = flushing.await;
+        if !stopping.is_requested() {
+            tracing::error!("the thread that writes down what was seen and asked has ended early");
+        }
     }
 
     async fn purge_hourly(&self, clock: SharedClock, retention_days: u32, mut stopping: Stopping) {
@@ -51,7 +67,7 @@ impl Activity {
                 _ = seconds.tick() => Part::All,
                 () = self.log_soon.notified(), if !failing => Part::Log,
             };
-            match self.flush_part(part).await {
+            match self.clone().write(part).await {
                 Ok(()) => failing = false,
                 Err(error) if failing => tracing::debug!(%error, "activity still cannot be written down"),
                 Err(error) => {

@@ -25,6 +25,9 @@ const TRUNCATE_MAX: Duration = Duration::from_secs(20);
 const TRUNCATE_PAUSE: Duration = Duration::from_millis(50);
 /// Concurrent readers of one file.
 const READERS_MAX: u32 = 4;
+/// Memory of one reader for pages, in KiB, half of SQLite's own: there are many of them, and what they read again is in
+/// the system's memory.
+pub(super) const READER_CACHE_KIB: u32 = 1 << 10;
 
 /// One SQLite file: write connections and a pool of readers.
 #[derive(Debug, Clone)]
@@ -61,8 +64,8 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
     let caching = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));
     let caching = caching.statement_cache_capacity(WRITER_STATEMENTS_MAX);
     let writer = pool().max_connections(1).connect_with(caching).await?;
-    let readers =
-        pool().max_connections(READERS_MAX).min_connections(1).connect_with(options.pragma("query_only", "ON")).await?;
+    let reading = options.pragma("cache_size", format!("-{READER_CACHE_KIB}")).pragma("query_only", "ON");
+    let readers = pool().max_connections(READERS_MAX).min_connections(1).connect_with(reading).await?;
     Ok(SqliteFile { writer, spot: SpotWriter::of(path, durable), readers })
 }
 

@@ -11,6 +11,7 @@ use rusqlite::{Connection, Params, Row, params_from_iter};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::files::READER_CACHE_KIB;
 use super::row::{COLUMNS, EventRow, read_change};
 use super::spot::connect;
 use super::{Change, LedgerError};
@@ -145,6 +146,7 @@ fn select(
 fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
     let connection = connect(path)?;
     connection.pragma_update(None, "query_only", "ON")?;
+    connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
