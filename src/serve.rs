@@ -35,7 +35,8 @@ pub struct Server {
     stop: Stop,
     http: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
-    views: (Stop, JoinHandle<()>),
+    /// What answers rest on: ended when the last one is given.
+    memory: (Stop, [JoinHandle<()>; 2]),
     writer: JoinHandle<()>,
 }
 
@@ -56,7 +57,8 @@ impl Server {
         let (app, writer) = App::open(&options.database, &options.master, clock).await?;
         app.runner.pass_once().await?;
         let (stop_all, stopping) = stop();
-        let (stop_views, mut views_stopping) = stop();
+        let (stop_memory, memory_stopping) = stop();
+        let mut views_stopping = memory_stopping.clone();
         let views = app.runner.start(app.writer.commits(), async move { views_stopping.requested().await });
         let unsigned = Arc::new(UnsignedLimit::per_minute(options.unsigned_limit_per_minute));
         let (address_limit, license_limit) = (options.verify_limit_per_minute, options.license_limit_per_minute);
@@ -85,7 +87,7 @@ impl Server {
         });
         let dashboard = front.dashboard.clone();
         let upkeep = tokio::spawn(keep_up(front.metrics.clone(), unsigned, verify_limits, dashboard, stopping.clone()));
-        let following = tokio::spawn(front.verifier.clone().run(stopping.clone()));
+        let following = tokio::spawn(front.verifier.clone().run(memory_stopping));
         let noting = app.activity.clone().run(app.clock.clone(), options.requests_retention_days, stopping.clone());
         let http = tokio::spawn(server::run(listener, router(front), stopping.clone()));
         let tasks = vec![
@@ -98,14 +100,13 @@ impl Server {
             tokio::spawn(noting),
             tokio::spawn(forgetting.run(stopping.clone())),
             tokio::spawn(rotations::follow(app.clone(), server_keys, stopping.clone())),
-            following,
             upkeep,
         ];
-        Ok(Self { app, address, stop: stop_all, http, tasks, views: (stop_views, views), writer })
+        Ok(Self { app, address, stop: stop_all, http, tasks, memory: (stop_memory, [views, following]), writer })
     }
 
-    /// Ends in order: requests under way first, then the tasks, the views, and last the Writer, so that nothing
-    /// that was accepted is lost.
+    /// Ends in order: requests under way first, then the tasks, the views and what follows the ledger, and last the
+    /// Writer, so that nothing that was accepted is lost.
     pub async fn stop(self) {
         self.stop.request();
         let _ = self.http.await;
@@ -116,9 +117,11 @@ impl Server {
         if let Err(error) = self.app.activity.flush().await {
             tracing::warn!(%error, "the last seconds of activity could not be written down");
         }
-        let (stop_views, views) = self.views;
-        stop_views.request();
-        let _ = views.await;
+        let (stop_memory, memory) = self.memory;
+        stop_memory.request();
+        for task in memory {
+            let _ = task.await;
+        }
         // The Writer commits what is queued and ends with its last handle.
         drop(self.app);
         if tokio::time::timeout(UPKEEP, self.writer).await.is_err() {

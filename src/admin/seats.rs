@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyledger_events::event::license::{AddressBound, AddressReleased, DeviceBound, DeviceReleased, ReleaseReason};
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{Seat, SeatKind, Seats, view};
+use keyledger_projections::{License, Seat, SeatKind, Seats, view};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -20,9 +20,9 @@ use crate::verification::{Holder, sealing_key};
 pub enum SeatStatus {
     /// It holds a seat, or needs none, and was seen within the team's timeout.
     Active,
-    /// It was not seen for longer than the timeout: whoever wants its seat gets it.
+    /// It holds no seat, or was not seen for longer than the timeout: whoever wants its seat gets it.
     Inactive,
-    /// It lost its seat.
+    /// Somebody had it forgotten.
     Forgotten,
 }
 
@@ -78,12 +78,18 @@ pub async fn list(app: &App, team: Option<TeamId>, license_id: Uuid) -> Result<V
 /// When the views or the activity do not answer.
 pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) -> Result<Vec<SeatJson>, AdminError> {
     app.catch_up(&[view::SEATS, view::TEAMS]).await?;
+    let (_, license) = licenses::find(app, Some(team), &license_id.to_string()).await?;
     let settings = teams::find(app, team).await?.verification;
     let minutes = match kind {
         SeatKind::Device => settings.hwid_timeout_minutes,
         SeatKind::Address => settings.ip_timeout_minutes,
     };
     let horizon = minutes.map(|minutes| app.clock.now().as_second() - i64::from(minutes) * 60);
+    // On a licence without a limit nobody holds a seat, or needs one.
+    let seatless = match limit(&license, kind) {
+        None => SeatStatus::Active,
+        Some(_) => SeatStatus::Inactive,
+    };
     let mut all = BTreeMap::new();
     for seat in app.views.team(team).seats(license_id, kind).await? {
         all.insert(seat.id, bound(app, team, seat).await?);
@@ -94,7 +100,7 @@ pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) 
             license_id,
             kind,
             identifier: Some(seen.identifier.clone()),
-            status: SeatStatus::Active,
+            status: seatless,
             country: None,
             created_at: seen.first_seen,
             last_seen_at: seen.last_seen,
@@ -115,6 +121,13 @@ pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) 
     Ok(all)
 }
 
+fn limit(license: &License, kind: SeatKind) -> Option<u32> {
+    match kind {
+        SeatKind::Device => license.hwid_limit(),
+        SeatKind::Address => license.ip_limit(),
+    }
+}
+
 async fn bound(app: &App, team: TeamId, seat: Seat) -> Result<SeatJson, AdminError> {
     let identifier = opened::text(app, team, Some(&seat.identifier), Seat::field(seat.kind)).await?;
     Ok(SeatJson {
@@ -122,10 +135,15 @@ async fn bound(app: &App, team: TeamId, seat: Seat) -> Result<SeatJson, AdminErr
         license_id: seat.license_id,
         kind: seat.kind,
         identifier,
-        status: if seat.released.is_some() { SeatStatus::Forgotten } else { SeatStatus::Active },
+        status: match seat.released {
+            None => SeatStatus::Active,
+            Some(ReleaseReason::Forgotten) => SeatStatus::Forgotten,
+            Some(_) => SeatStatus::Inactive,
+        },
         country: None,
         created_at: seat.created_at,
-        last_seen_at: seat.updated_at,
+        // It took its seat when it was seen, and lost it when it was not.
+        last_seen_at: if seat.released.is_some() { seat.created_at } else { seat.updated_at },
         updated_at: seat.updated_at,
     })
 }
@@ -162,11 +180,7 @@ pub async fn remember(
         let Some(identifier) = seat.identifier else {
             return Err(AdminError::Refused(format!("what seat {seat_id} belongs to cannot be read any more")));
         };
-        let limit = match seat.kind {
-            SeatKind::Device => license.hwid_limit(),
-            SeatKind::Address => license.ip_limit(),
-        };
-        let Some(limit) = limit else { return Ok(false) };
+        let Some(limit) = limit(&license, seat.kind) else { return Ok(false) };
         if seats.of(seat.kind).len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(AdminError::Refused(format!("all {limit} seats are taken; forget another one first")));
         }

@@ -81,6 +81,22 @@ impl Global {
         Ok(MasterKeySource::File(folder.join(MASTER_KEY_FILE)))
     }
 
+    /// Says so when there is no ledger: a path that is mistyped, or one that somebody removed. What is to be proved must
+    /// not be made on the way, to be found in order.
+    ///
+    /// # Errors
+    /// When the folder has no ledger. Of a database it is seen when it is opened.
+    pub(super) fn expect_ledger(&self) -> anyhow::Result<()> {
+        let DatabaseUrl::Sqlite(folder) = self.database() else { return Ok(()) };
+        let file = folder.join("ledger.db");
+        anyhow::ensure!(
+            file.try_exists().with_context(|| format!("{} cannot be looked for", file.display()))?,
+            "there is no ledger in {}: it has no ledger.db; name the right folder with --database-url",
+            folder.display()
+        );
+        Ok(())
+    }
+
     /// How this program is called for the same ledger in another terminal.
     pub(super) fn same_ledger(&self) -> String {
         let program = std::env::args().next().unwrap_or_else(|| "keyledger".to_owned());

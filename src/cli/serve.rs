@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use axum::http::HeaderName;
 use clap::Args;
 use ipnet::IpNet;
 
@@ -12,6 +13,15 @@ use crate::activity::RETENTION_DAYS;
 use crate::config::DatabaseUrl;
 use crate::hooks::{AllowPrivate, Poster, PosterError};
 use crate::serve_options::ServeOptions;
+
+/// A header's name, or nothing.
+fn header_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if !name.is_empty() && name.parse::<HeaderName>().is_err() {
+        return Err("it is no name of a header; expected one like CF-IPCountry".to_owned());
+    }
+    Ok(name.to_owned())
+}
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -49,7 +59,7 @@ pub(super) struct EdgeArgs {
     #[arg(long, value_name = "NUMBER", env = "KEYLEDGER_LICENSE_LIMIT_PER_MINUTE", default_value_t = 0)]
     license_limit_per_minute: u32,
     /// The header in which a trusted proxy tells the client's country in two letters, such as CF-IPCountry.
-    #[arg(long, value_name = "NAME", env = "KEYLEDGER_COUNTRY_HEADER")]
+    #[arg(long, value_name = "NAME", env = "KEYLEDGER_COUNTRY_HEADER", value_parser = header_name)]
     country_header: Option<String>,
     #[command(flatten)]
     hooks: HookArgs,
@@ -111,7 +121,7 @@ impl EdgeArgs {
             unsigned_limit_per_minute: self.unsigned_limit_per_minute,
             verify_limit_per_minute: self.verify_limit_per_minute,
             license_limit_per_minute: self.license_limit_per_minute,
-            country_header: self.country_header.filter(|name| !name.trim().is_empty()),
+            country_header: self.country_header.filter(|name| !name.is_empty()),
             hooks_allow_private: self.hooks.hooks_allow_private,
             hooks_ca: self.hooks.hooks_ca,
             requests_retention_days: self.requests_retention_days,

@@ -9,6 +9,8 @@ use axum::http::{HeaderMap, Method, header};
 use keyledger_events::event::team::ApiKeyScope;
 use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::ApiKey;
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -28,6 +30,36 @@ pub(super) struct Access {
     pub(super) key_id: Uuid,
     /// What the key may do.
     scope: ApiKeyScope,
+}
+
+/// What stands sealed in the ledger, by the names that answers have for it.
+const SEALED: &[&str] = &["licenseKey", "email", "fullName", "username", "address", "identifier", "device", "metadata"];
+
+impl Access {
+    /// An answer as the key may see it: what is sealed in the ledger stays so for auditors, and is null.
+    pub(super) fn shown(&self, answer: &impl Serialize) -> Result<Value, ApiError> {
+        let mut answer = serde_json::to_value(answer).map_err(|error| ApiError::internal(&error))?;
+        if self.scope == ApiKeyScope::Auditor {
+            withhold(&mut answer);
+        }
+        Ok(answer)
+    }
+}
+
+fn withhold(answer: &mut Value) {
+    match answer {
+        Value::Array(items) => items.iter_mut().for_each(withhold),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::Array(notes) if name == "metadata" => notes.clear(),
+                    value if SEALED.contains(&name.as_str()) => *value = Value::Null,
+                    value => withhold(value),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A key that may read all of a team's history: an auditor's or an admin's.

@@ -3,8 +3,8 @@
 //! Handlers say what they have to say; a layer around them puts it into the envelope, with the time.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::extract::{OriginalUri, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use keyledger_projections::RebuildError;
 use serde::Serialize;
@@ -180,12 +180,12 @@ pub(super) async fn seal(State(front): State<Front>, mut response: Response) -> 
 }
 
 /// What a group of routes with API keys answers where it has no route.
-pub(super) async fn not_found(uri: Uri) -> ApiError {
+pub(super) async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "NOT_FOUND", format!("there is nothing at {}", uri.path()))
 }
 
 /// What a group of routes with API keys answers where it has a route, but not for this method.
-pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+pub(super) async fn method_not_allowed(method: Method, OriginalUri(uri): OriginalUri) -> ApiError {
     let details = format!("{} does not take {method}", uri.path());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", details)
 }

@@ -18,6 +18,13 @@ pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, ApiError>
     parsed(&body::read(body).await?)
 }
 
+/// A body of JSON none of whose fields is needed, so that it need not be there either.
+pub(super) async fn optional_json<T: DeserializeOwned + Default>(body: Body) -> Result<T, ApiError> {
+    let bytes = body::read(body).await?;
+    let nothing = matches!(bytes.trim_ascii(), b"" | b"null");
+    if nothing { Ok(T::default()) } else { parsed(&bytes) }
+}
+
 /// A body of JSON that asks for something to be made, and what recognises a repeat of it.
 pub(super) async fn creation<T: DeserializeOwned>(
     headers: &HeaderMap,
@@ -31,7 +38,11 @@ fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let (path, reason) = (error.path().to_string(), error.inner().to_string());
-        ApiError::bad_request(if path == "." { format!("the body: {reason}") } else { format!("{path}: {reason}") })
+        ApiError::bad_request(if matches!(path.as_str(), "." | "?") {
+            format!("the body: {reason}")
+        } else {
+            format!("{path}: {reason}")
+        })
     })?;
     reader.end().map_err(|error| ApiError::bad_request(format!("the body: {error}")))?;
     Ok(value)

@@ -8,7 +8,7 @@ use keyledger_events::event::purchase::{DisputeStatus, PurchaseLine};
 use keyledger_events::{TeamId, Timestamp, id};
 use uuid::Uuid;
 
-use super::purchase::{Checkout, Purchase, Unit};
+use super::purchase::{Checkout, Ownership, Purchase, Unit};
 use super::subscription::{Slot, shared_references, slots};
 
 /// A licence that the facts call for.
@@ -88,33 +88,15 @@ fn of_checkout(purchase: &Purchase, checkout: &Checkout, rules: Rules) -> Vec<De
         .collect()
 }
 
-/// A buyer owns a product on a marketplace once. Purchases with no removal between them are one licence; a
-/// removal, of the same moment or later, ends it; a purchase after that begins the next occurrence. A removal
-/// with nothing to end has no effect.
+/// One licence for each time that a buyer owned a product on a marketplace; a removal ends it.
 fn of_marketplace(purchase: &Purchase, rules: Rules) -> Vec<Desired> {
-    let bought = purchase.marketplace.iter().map(|(at, line)| (*at, Some(line)));
-    let removed = purchase.removals.iter().map(|at| (*at, None));
-    let mut story: Vec<_> = bought.chain(removed).collect();
-    story.sort_by_key(|(at, line)| (*at, line.is_none()));
-    let mut found: Vec<Desired> = Vec::new();
-    let mut owned = false;
-    for (at, line) in story {
-        match line {
-            Some(line) if !owned => {
-                owned = true;
-                let occurrence = u32::try_from(found.len()).unwrap_or(u32::MAX);
-                found.push(occurrence_of(line, occurrence, at, rules));
-            }
-            Some(_) => {}
-            None => {
-                owned = false;
-                if let Some(last) = found.last_mut() {
-                    last.terms.revoked = true;
-                }
-            }
-        }
-    }
-    found
+    let of = |ownership: Ownership| {
+        let (first, number) = (*ownership.bought_at.first()?, purchase.number_of(&ownership)?);
+        let mut desired = occurrence_of(&purchase.marketplace.get(&first)?.line, number, first, rules);
+        desired.terms.revoked = ownership.removed;
+        Some(desired)
+    };
+    purchase.ownerships().into_iter().filter_map(of).collect()
 }
 
 fn occurrence_of(line: &PurchaseLine, occurrence: u32, purchased_at: Timestamp, rules: Rules) -> Desired {

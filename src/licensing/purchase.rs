@@ -32,7 +32,7 @@ pub struct Purchase {
     /// A paid checkout session.
     pub checkout: Option<Checkout>,
     /// Purchases on a marketplace by their time: a removal may lie between two.
-    pub marketplace: BTreeMap<Timestamp, PurchaseLine>,
+    pub marketplace: BTreeMap<Timestamp, Bought>,
     /// Paid invoices of a subscription, by invoice.
     pub invoices: BTreeMap<String, PeriodPaid>,
     /// What a subscription was seen to consist of, by time; the same moment is kept once per content.
@@ -62,6 +62,25 @@ pub struct Unit {
     pub item: String,
     /// 0 for the first unit of the quantity.
     pub unit: u32,
+}
+
+/// A purchase on a marketplace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bought {
+    /// What was bought.
+    pub line: PurchaseLine,
+    /// Which of the buyer's licences it began, in the order in which we learned of them. It keeps it whatever becomes
+    /// known later: somebody has the key.
+    pub began: Option<u32>,
+}
+
+/// Purchases on a marketplace with no removal between them: they are one licence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// The times of the purchases, the earliest first.
+    pub bought_at: Vec<Timestamp>,
+    /// Whether a removal ended it.
+    pub removed: bool,
 }
 
 /// A paid checkout session.
@@ -94,6 +113,7 @@ impl Purchase {
             Event::DisputeRecorded(fact) => self.dispute(fact),
             Event::RemovalRecorded(fact) => {
                 self.removals.insert(fact.removed_at);
+                self.number_ownerships();
             }
             Event::PurchaseAdopted(fact) => {
                 for license_id in &fact.license_ids {
@@ -116,8 +136,45 @@ impl Purchase {
             Provider::Stripe => self.checked_out(fact),
             Provider::Polymart => {
                 for line in &fact.lines {
-                    self.marketplace.entry(fact.purchased_at).or_insert_with(|| line.clone());
+                    let bought = || Bought { line: line.clone(), began: None };
+                    self.marketplace.entry(fact.purchased_at).or_insert_with(bought);
                 }
+                self.number_ownerships();
+            }
+        }
+    }
+
+    /// A buyer owns a product on a marketplace once. A removal, of the same moment as a purchase or later, ends that; a
+    /// purchase after it begins the next ownership. A removal with nothing to end has no effect. The earliest first.
+    pub fn ownerships(&self) -> Vec<Ownership> {
+        let bought = self.marketplace.keys().map(|at| (*at, false));
+        let mut story: Vec<_> = bought.chain(self.removals.iter().map(|at| (*at, true))).collect();
+        story.sort_unstable();
+        let mut found: Vec<Ownership> = Vec::new();
+        for (at, is_removal) in story {
+            match (is_removal, found.last_mut()) {
+                (true, Some(last)) => last.removed = true,
+                (true, None) => {}
+                (false, Some(last)) if !last.removed => last.bought_at.push(at),
+                (false, _) => found.push(Ownership { bought_at: vec![at], removed: false }),
+            }
+        }
+        found
+    }
+
+    /// Which of the buyer's licences an ownership is.
+    pub fn number_of(&self, ownership: &Ownership) -> Option<u32> {
+        ownership.bought_at.iter().filter_map(|at| self.marketplace.get(at)?.began).min()
+    }
+
+    fn number_ownerships(&mut self) {
+        for ownership in self.ownerships() {
+            if self.number_of(&ownership).is_some() {
+                continue;
+            }
+            let next = self.marketplace.values().filter_map(|bought| bought.began).max().map_or(0, |last| last + 1);
+            if let Some(first) = ownership.bought_at.first().and_then(|at| self.marketplace.get_mut(at)) {
+                first.began = Some(next);
             }
         }
     }

@@ -32,6 +32,8 @@ pub struct InboxState {
     pub outcome: Outcome,
     /// Why it was rejected or ignored.
     pub reason: Option<String>,
+    /// Whether it had been concluded before, and is to be judged afresh.
+    pub reopened: bool,
     /// Attempts so far.
     pub attempts: u32,
     /// Nobody else may try before.
@@ -59,6 +61,7 @@ impl InboxState {
                         position: Some(recorded.position),
                         outcome: Outcome::Pending,
                         reason: None,
+                        reopened: false,
                         attempts: 0,
                         lease_until: None,
                         version: recorded.stream_version,
@@ -87,6 +90,7 @@ impl InboxState {
             Event::ProviderEventRejected(rejected) => self.conclude(Outcome::Rejected, Some(rejected.reason)),
             Event::ProviderEventReopened(reopened) => {
                 self.conclude(Outcome::Pending, None);
+                self.reopened = true;
                 if let Some(query) = reopened.query {
                     self.query = query;
                 }

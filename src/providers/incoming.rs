@@ -195,6 +195,7 @@ impl<'a> Incoming<'a> {
             position: None,
             outcome: Outcome::Pending,
             reason: None,
+            reopened: false,
             attempts: 0,
             lease_until: None,
             version: 0,

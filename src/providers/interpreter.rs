@@ -204,6 +204,10 @@ pub async fn judge(
     if !known.is_enabled(state.received.provider) {
         let delivery = Delivery::of(team, stream, state, None);
         let reason = switched_off(state.received.provider);
+        // The provider was told that it is taken care of, and will not send it again.
+        if state.position.is_some() && state.outcome == Outcome::Pending && !state.reopened {
+            return Ok(Attempt::Later(format!("{reason} since; this is taken up when it is on again")));
+        }
         return Ok(Attempt::Plan(Box::new(Plan::without_effect(&delivery, Conclusion::Rejected(reason)))));
     }
     match state.received.provider {

@@ -263,7 +263,11 @@ fn because(check: &str, case: &Case<'_>) -> String {
                 || "no device is named".to_owned(),
                 |device| format!("the device is {} it", on(case.blacklist.has_device(device))),
             );
-            format!("the address is {address} the blacklist, {device}")
+            let country = case.country.map_or_else(
+                || "no country is named".to_owned(),
+                |country| format!("the country {country} is {} it", on(case.blacklist.has_country(country))),
+            );
+            format!("the address is {address} the blacklist, {country}, {device}")
         }
         "customer" => named("customer", license.customer_ids(), case.asked.customer_id, case.settings.strict_customers),
         "product" => named("product", license.product_ids(), case.asked.product_id, case.settings.strict_products),

@@ -205,6 +205,13 @@ async fn commands_need_no_server(backend: Backend) -> TestResult {
     let products = app.server.cli(&["product", "list", "--team", &app.team, "--json"]).await?;
     assert!(products.to_string().contains(&second), "{products}");
     assert_eq!(app.server.cli(&["audit", "verify", "--json"]).await?["ok"], true);
+    // A ledger that is not there is not in order.
+    let nowhere = tempfile::tempdir()?.path().join("mistyped");
+    let named = format!("sqlite:{}", nowhere.display());
+    let refused = app.server.cli_output(&["audit", "verify", "--json", "--database-url", &named], None).await?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains("there is no ledger in"), "{said}");
+    assert!(!nowhere.exists(), "and is not made");
 
     // What was done meanwhile is known to the server that starts afterwards.
     app.server.restart().await?;

@@ -49,7 +49,28 @@ async fn a_key_opens_its_own_team_and_nothing_else(backend: Backend) -> TestResu
 async fn scopes_expiry_and_revocation_are_honoured(backend: Backend) -> TestResult {
     let app = TestApp::with_polymart(backend).await?;
     let auditor = app.program("auditor").await?;
-    assert_eq!(auditor.get("/licenses").await?.status, 200);
+    let (id, key) = app.sell("").await?;
+    let developer = app.program("developer").await?;
+    let buyer = json!({ "email": "zoe@example.com", "fullName": "Zoe Example" });
+    let customer = developer.post("/customers", &buyer).await?.id()?;
+    app.verify_from(&key, "a-device-of-mine").await?;
+    // What stands sealed in the ledger is null for auditors.
+    for path in [
+        "/licenses".to_owned(),
+        format!("/licenses/id/{id}"),
+        format!("/licenses/{key}"),
+        format!("/licenses/id/{id}/hwid"),
+        format!("/licenses/id/{id}/ip-address"),
+        "/customers".to_owned(),
+        format!("/customers/{customer}"),
+    ] {
+        let (sealed, open) = (auditor.get(&path).await?, developer.get(&path).await?);
+        assert_eq!((sealed.status, open.status), (200, 200), "{path}");
+        let (sealed, open) = (sealed.body["data"].to_string(), open.body["data"].to_string());
+        let shown = [key.as_str(), "zoe@example.com", "Zoe Example", "a-device-of-mine", "127.0.0.1"];
+        assert!(!shown.iter().any(|text| sealed.contains(text)), "{path}: {sealed}");
+        assert!(shown.iter().any(|text| open.contains(text)), "{path}: {open}");
+    }
     let refused = auditor.post("/products", &json!({ "name": "X" })).await?;
     assert_eq!((refused.status, refused.code()), (403, "FORBIDDEN"));
     let admin = app.program("admin").await?;
@@ -57,7 +78,7 @@ async fn scopes_expiry_and_revocation_are_honoured(backend: Backend) -> TestResu
 
     let list = ["apikey", "list", "--team", &app.team, "--json"];
     let listed = app.server.cli(&list).await?;
-    assert_eq!(listed.as_array().map(Vec::len), Some(2));
+    assert_eq!(listed.as_array().map(Vec::len), Some(3));
     assert!(!listed.to_string().contains(&admin.key));
     app.server.cli(&["apikey", "revoke", &admin.key_id, "--team", &app.team, "--json"]).await?;
     // The revocation was another process's, and counts at once.

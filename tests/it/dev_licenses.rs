@@ -289,7 +289,7 @@ async fn devices_and_addresses_are_listed_forgotten_and_remembered(backend: Back
     assert_eq!((&listed["totalResults"], &listed["hasNextPage"]), (&json!(1), &json!(false)));
     let seat = format!("{path}/{}", text(&hwid["id"])?);
     let forgotten = program.patch(&seat, &json!({ "forgotten": true })).await?;
-    assert_eq!(forgotten.data()?, &json!({ "hwidId": hwid["id"], "forgotten": true }));
+    assert_eq!(forgotten.data()?, &json!({ "hwidId": hwid["id"], "forgotten": true, "updated": true }));
     assert_eq!(program.get(&path).await?.data()?["totalResults"], 0);
     let shown = program.get(&format!("{path}?showForgotten=true")).await?;
     assert_eq!(shown.data()?["hwids"][0]["status"], "forgotten");
@@ -301,6 +301,20 @@ async fn devices_and_addresses_are_listed_forgotten_and_remembered(backend: Back
     assert_eq!((full.status, full.code()), (409, "CONFLICT"));
     let nobody = program.patch(&format!("{path}/{}", uuid::Uuid::new_v4()), &json!({ "forgotten": true })).await?;
     assert_eq!((nobody.status, nobody.code()), (404, "HARDWARE_IDENTIFIER_NOT_FOUND"));
+
+    // Those who came before there was a limit have no seat: it is seen which one has.
+    let open = make(&program, &with(plain(&app), "hwidLimit", Value::Null)).await?;
+    let (key, path) = (text(&open["licenseKey"])?, format!("/licenses/id/{}", text(&open["id"])?));
+    for device in [&one, &two] {
+        app.verify_from(key, device).await?;
+    }
+    program.put(&path, &with(as_shown(&open), "hwidLimit", json!(1))).await?.data()?;
+    assert_eq!(app.verify_from(key, &two).await?.said(), (200, "VALID"));
+    let listed = program.get(&format!("{path}/hwid")).await?.data()?.clone();
+    let mut stands: Vec<_> = listed["hwids"].as_array().ok_or("no list")?.iter().collect();
+    stands.sort_by_key(|hwid| hwid["identifier"] != json!(two));
+    let stands: Vec<_> = stands.iter().map(|hwid| (&hwid["identifier"], &hwid["status"])).collect();
+    assert_eq!(stands, [(&json!(two), &json!("active")), (&json!(one), &json!("inactive"))]);
 
     let addresses = format!("/licenses/id/{}/ip-address", text(&made["id"])?);
     let listed = program.get(&addresses).await?.data()?.clone();

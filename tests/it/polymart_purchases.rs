@@ -12,6 +12,7 @@ on_both_stores!(
     a_buyer_owns_a_product_once,
     a_removal_revokes_and_a_new_purchase_is_a_new_licence,
     a_removal_counts_by_its_time,
+    an_older_purchase_that_is_mended_leaves_the_key_in_use,
     an_old_purchase_is_a_purchase,
     what_is_of_no_use_is_ignored,
     a_bad_url_is_told_apart_kept_and_mended,
@@ -142,6 +143,29 @@ async fn a_removal_counts_by_its_time(backend: Backend) -> TestResult {
     app.deliver_polymart(&polymart::purchase_at(stale, PLUGIN, begun)).await?;
     app.deliver_polymart(&polymart::removal_at(stale, PLUGIN, begun - 60)).await?;
     assert_eq!(of(&app, stale).await?[0]["status"], "ACTIVE");
+    Ok(())
+}
+
+async fn an_older_purchase_that_is_mended_leaves_the_key_in_use(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let (user, begun) = (polymart::user(), now() - DAY);
+    let refused = polymart::purchase_at(user, PLUGIN, begun);
+    let bad = format!("{}&ipLimit=abc", app.product_query());
+    assert_eq!(app.post_polymart(&refused, &bad).await?.status, 400);
+    app.deliver_polymart(&polymart::removal_at(user, PLUGIN, begun + 60)).await?;
+    app.deliver_polymart(&polymart::purchase_at(user, PLUGIN, begun + 120)).await?;
+    let in_use = of(&app, user).await?.remove(0);
+
+    let entries = app.inbox().await?;
+    let entry = entries.iter().find(|entry| entry["outcome"] == "rejected").ok_or("nothing is rejected")?;
+    let entry = entry["id"].as_str().ok_or("no id")?;
+    app.server.cli(&["inbox", "retry", entry, "--team", &app.team, "--query", &app.product_query()]).await?;
+    app.settle().await?;
+    let licenses = of(&app, user).await?;
+    assert_eq!(licenses.len(), 2, "{licenses:?}");
+    let (live, ended): (Vec<_>, Vec<_>) = licenses.iter().partition(|license| license["status"] != "REVOKED");
+    assert_eq!((live.len(), ended.len()), (1, 1), "{licenses:?}");
+    assert_eq!((&live[0]["id"], &live[0]["key"]), (&in_use["id"], &in_use["key"]));
     Ok(())
 }
 

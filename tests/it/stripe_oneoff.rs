@@ -22,6 +22,7 @@ on_both_stores!(
     a_purchase_outlives_stripe_being_away,
     a_refused_key_is_shown_and_mended,
     too_many_units_are_rejected,
+    what_was_taken_in_waits_while_the_integration_is_off,
 );
 
 /// Puts one line of `prod_plugin` into the session.
@@ -251,5 +252,33 @@ async fn too_many_units_are_rejected(backend: Backend) -> TestResult {
     assert_eq!(entry.outcome, "rejected");
     assert!(entry.reason.contains("1001") || entry.reason.contains("1,001"), "{}", entry.reason);
     assert_eq!(app.licenses().await?.len(), 0);
+
+    // Those of products that are not ours do not count.
+    app.stripe.add_product("prod_shirt", &[]);
+    let beside = Checkout::paid(Layout::Basil);
+    let lines = vec![session_line(&unique("li"), "prod_plugin", 1), session_line(&unique("li"), "prod_shirt", 1000)];
+    app.stripe.add_session(&beside.id, lines);
+    app.deliver(&[beside.completed()]).await?;
+    assert_eq!(app.licenses().await?.len(), 1);
+    Ok(())
+}
+
+async fn what_was_taken_in_waits_while_the_integration_is_off(backend: Backend) -> TestResult {
+    let mut app = TestApp::with_stripe(backend).await?;
+    let checkout = Checkout::paid(Layout::Basil);
+    fill(&app, &checkout, 1);
+    app.stripe.set_down(true).await?;
+    let event = checkout.completed();
+    assert_eq!(app.post_stripe(&event).await?.status, 200, "Stripe will not send it again");
+    app.integrate("stripe", &["--active", "false"]).await?;
+    app.stripe.set_down(false).await?;
+    after_retries("it waits for the switch", async || {
+        let entry = app.entry(id_of(&event)).await?;
+        assert_eq!(entry.outcome, "pending", "{}", entry.reason);
+        Ok(entry.reason.contains("switched off").then_some(()))
+    })
+    .await?;
+    app.integrate("stripe", &["--active", "true"]).await?;
+    after_retries("the licence is issued", async || Ok(app.licenses().await?.pop())).await?;
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! Client programs written for Lukittu ask whether a key may be used; what they are answered, and what that changes.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::client::{ask, device, unlimited};
 use crate::support::{Backend, Options, TestApp, TestResult, eventually, on_both_stores, unix};
@@ -14,6 +18,7 @@ on_both_stores!(
     a_verification_is_explained_step_by_step,
     too_many_questions_are_told_to_wait,
     a_revocation_is_honoured_by_every_node,
+    a_verification_under_way_is_answered_before_the_server_ends,
 );
 
 async fn a_key_is_verified_and_the_answer_can_be_trusted(backend: Backend) -> TestResult {
@@ -187,6 +192,12 @@ async fn too_many_questions_are_told_to_wait(backend: Backend) -> TestResult {
     let options = Options::default().env("KEYLEDGER_VERIFY_LIMIT_PER_MINUTE", "5");
     let app = TestApp::selling(backend, options).await?;
     let (_, key) = app.sell("").await?;
+    // A body that says nothing is told so at any time, and takes nobody's turn.
+    let nonsense = json!({ "licenseKey": "x" });
+    let ask_nonsense = async || ask(&app.http, &app.server, &app.team, "verify", &nonsense).await;
+    for _ in 0..7 {
+        assert_eq!(ask_nonsense().await?.said(), (400, "BAD_REQUEST"));
+    }
     for _ in 0..5 {
         assert_eq!(app.verify(&key, &json!({})).await?.said(), (200, "VALID"));
     }
@@ -195,6 +206,18 @@ async fn too_many_questions_are_told_to_wait(backend: Backend) -> TestResult {
     let wait: u64 = limited.headers["retry-after"].to_str()?.parse()?;
     assert!((1..=60).contains(&wait), "{wait}");
     limited.check_signature(&app.server, "sign-me-too").await?;
+    assert_eq!(app.verify(&key, &json!({})).await?.said(), (429, "RATE_LIMIT"));
+    assert_eq!(ask_nonsense().await?.said(), (400, "BAD_REQUEST"));
+    // The log tells of both, and does not grow with them.
+    let list = ["requests", "list", "--team", &app.team, "--json"];
+    eventually("the log tells of what was refused", async || {
+        let listed = app.server.cli(&list).await?;
+        let codes: Vec<_> = listed.as_array().into_iter().flatten().filter_map(|one| one["code"].as_str()).collect();
+        let count = |code| codes.iter().filter(|one| **one == code).count();
+        let all = (count("VALID"), count("RATE_LIMIT"), count("BAD_REQUEST"));
+        Ok((all == (5, 1, 1)).then_some(()))
+    })
+    .await?;
     // Sales have a limit of their own.
     app.sell("").await.map(drop)
 }
@@ -209,10 +232,43 @@ async fn a_revocation_is_honoured_by_every_node(backend: Backend) -> TestResult 
     }
     // The command is a third process.
     app.server.cli(&["license", "revoke", &id, "--json"]).await?;
-    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
     for server in [&app.server, &beside] {
         let verdict = ask(&app.http, server, &app.team, "verify", &body).await?;
         assert_eq!((verdict.said(), verdict.details()), ((403, "LICENSE_SUSPENDED"), "License revoked"));
     }
+    Ok(())
+}
+
+async fn a_verification_under_way_is_answered_before_the_server_ends(backend: Backend) -> TestResult {
+    let mut app = TestApp::selling(backend, unlimited()).await?;
+    let (_, key) = app.sell("").await?;
+    let body = json!({ "licenseKey": key }).to_string();
+    let head = format!(
+        "POST /api/v1/client/teams/{}/verification/verify HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        app.team,
+        body.len()
+    );
+    let (first, rest) = body.split_at(9);
+    let address = app.server.url("").trim_start_matches("http://").to_owned();
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(format!("{head}{first}").as_bytes()).await?;
+    let asking = async {
+        // Longer than what is known of the ledger is believed without asking it again.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        stream.write_all(rest.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let begin = async {
+        // The server has read the head.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        app.server.terminate().await
+    };
+    let (answer, ended) = tokio::join!(asking, begin);
+    let answer = answer?;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""code":"VALID""#), "{answer}");
+    assert!(ended?.success());
     Ok(())
 }

@@ -249,7 +249,7 @@ pub(in crate::http) async fn payload(
 }
 
 /// What to use instead of what the request's URL said.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct DeliveryRetry {
     /// For Polymart: all settings, as the URL carries them.
@@ -264,7 +264,7 @@ pub(in crate::http) struct DeliveryRetry {
     tag = "Inbox",
     summary = "Interpret a delivery again, after the cause of its rejection was mended",
     params(DeliveryPath),
-    request_body = DeliveryRetry,
+    request_body = Option<DeliveryRetry>,
     responses((status = 200, description = "Done", body = Envelope<InboxJson>), Errors),
     security(("bearer" = []))
 )]
@@ -274,7 +274,7 @@ pub(in crate::http) async fn retry(
     Path((_, id)): Path<(String, String)>,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let asked = read::json::<DeliveryRetry>(body).await?;
+    let asked = read::optional_json::<DeliveryRetry>(body).await?;
     let entry = find(&front, &admin.0, &id).await?;
     let entry = inbox::retry(&front.app, &admin.0.actor, &entry, asked.query.as_ref()).await?;
     Reply::ok("Interpreted again", &InboxJson::from(entry))
@@ -312,7 +312,7 @@ pub(in crate::http) async fn ignore(
 }
 
 /// Which rejected deliveries; the default is all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct DeliveriesRetry {
     #[serde(default)]
@@ -339,7 +339,7 @@ pub(in crate::http) struct DeliveriesRetry {
     tag = "Inbox",
     summary = "Reopen rejected deliveries, at most 1,000, the newest of them; they are interpreted in the background",
     params(TeamPath),
-    request_body = DeliveriesRetry,
+    request_body = Option<DeliveriesRetry>,
     responses((status = 200, description = "Done", body = Envelope<Reopened>), Errors),
     security(("bearer" = []))
 )]
@@ -348,7 +348,7 @@ pub(in crate::http) async fn retry_all(
     State(front): State<Front>,
     body: Body,
 ) -> Result<Reply, ApiError> {
-    let asked = read::json::<DeliveriesRetry>(body).await?;
+    let asked = read::optional_json::<DeliveriesRetry>(body).await?;
     let filter = InboxFilter {
         provider: asked.provider.map(Provider::from),
         event_type: asked.event_type,

@@ -113,7 +113,7 @@ pub(in crate::http) struct DroppedBuilds {
 }
 
 /// Which views; none means all.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ViewNames {
     #[serde(default)]
@@ -191,7 +191,7 @@ pub(in crate::http) async fn task(
     tag = "Views",
     summary = "Compute views afresh while the old ones serve, then switch; in the background",
     params(TeamPath),
-    request_body = ViewNames,
+    request_body = Option<ViewNames>,
     responses((status = 202, description = "Begun", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
@@ -206,7 +206,7 @@ pub(in crate::http) async fn rebuild(admin: Admin, State(front): State<Front>, b
     tag = "Views",
     summary = "Compute views afresh and compare their digests with those that serve; in the background",
     params(TeamPath),
-    request_body = ViewNames,
+    request_body = Option<ViewNames>,
     responses((status = 202, description = "Begun", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
@@ -221,7 +221,7 @@ pub(in crate::http) async fn verify(admin: Admin, State(front): State<Front>, bo
     tag = "Views",
     summary = "Go back to the builds that served before, after bringing them up to date; in the background",
     params(TeamPath),
-    request_body = ViewNames,
+    request_body = Option<ViewNames>,
     responses((status = 202, description = "Begun", body = Envelope<ViewTask>), Errors),
     security(("bearer" = []))
 )]
@@ -234,7 +234,7 @@ pub(in crate::http) async fn switch_back(
 }
 
 async fn begin_task(admin: &Admin, front: &Front, kind: TaskKind, body: Body) -> Result<Reply, ApiError> {
-    let asked = read::json::<ViewNames>(body).await?;
+    let asked = read::optional_json::<ViewNames>(body).await?;
     let task = front.view_tasks.begin(kind, &asked.names, &admin.0.actor).await?;
     Reply::new(StatusCode::ACCEPTED, "Begun; ask for the task to see how far it is", &task)
 }

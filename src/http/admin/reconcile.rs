@@ -29,6 +29,12 @@ pub(in crate::http) struct StripeReconciliation {
     days: u32,
 }
 
+impl Default for StripeReconciliation {
+    fn default() -> Self {
+        Self { days: thirty() }
+    }
+}
+
 fn thirty() -> u32 {
     DAYS_MAX
 }
@@ -40,12 +46,12 @@ fn thirty() -> u32 {
     tag = "Inbox",
     summary = "Ask Stripe for the events that it could not deliver, and take in what is missing",
     params(TeamPath),
-    request_body = StripeReconciliation,
+    request_body = Option<StripeReconciliation>,
     responses((status = 200, description = "Done", body = Envelope<ReconciledJson>), Errors, ProviderErrors),
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn stripe(admin: Admin, State(front): State<Front>, body: Body) -> Result<Reply, ApiError> {
-    let asked = read::json::<StripeReconciliation>(body).await?;
+    let asked = read::optional_json::<StripeReconciliation>(body).await?;
     let access = &admin.0;
     let report = reconcile::stripe(&front.app, &access.actor, access.team_id, asked.days).await?;
     Reply::ok("What was missing is taken in", &report)

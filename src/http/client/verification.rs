@@ -76,19 +76,19 @@ async fn handle(
         let challenge = challenge(&parsed);
         return respond(front, &Reply::refusal(Code::BadRequest, "teamId: must be a UUID"), challenge);
     };
-    let key = parsed.as_ref().ok().map(|asked| asked.license_key.as_str());
-    if let Err(wait) = front.verify_limits.count(caller.address, team, key) {
-        metrics::counter!("keyledger_verifications_total", "code" => Code::RateLimit.as_str()).increment(1);
-        let reply = Reply { retry_after: Some(wait), ..Reply::refusal(Code::RateLimit, "Rate limited") };
-        return respond(front, &reply, challenge(&parsed));
-    }
     let asked = match parsed {
         Ok(asked) => asked,
         Err(bad) => {
             let reply = Reply::refusal(Code::BadRequest, &bad.details);
+            tell(front, team, kind, None, &caller, reply.code, begun).await;
             return respond(front, &reply, bad.challenge.as_deref());
         }
     };
+    if let Err(wait) = front.verify_limits.count(caller.address, team, &asked.license_key) {
+        let reply = Reply { retry_after: Some(wait), ..Reply::refusal(Code::RateLimit, "Rate limited") };
+        tell(front, team, kind, Some(&asked), &caller, reply.code, begun).await;
+        return respond(front, &reply, asked.challenge.as_deref());
+    }
     match front.verifier.verify(team, &asked, &caller).await {
         Ok(verified) => conclude(front, team, &asked, &caller, &verified, begun).await,
         Err(error) => failed(front, &error, &asked),
@@ -169,6 +169,24 @@ async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<R
 /// A seat that a timeout of fewer minutes frees is written down every time that it is seen.
 const TIMEOUT_EXACT_MINUTES: u32 = 20;
 
+/// Notes a refusal that comes before the licence is looked for.
+async fn tell(
+    front: &Front,
+    team: TeamId,
+    kind: RequestKind,
+    asked: Option<&Asked>,
+    caller: &Caller,
+    code: Code,
+    begun: Instant,
+) {
+    metrics::counter!("keyledger_verifications_total", "code" => code.as_str()).increment(1);
+    // The log is the team's, if there is one.
+    if front.verify_limits.is_told(caller.address, code) && matches!(front.app.directory.team(team).await, Ok(Some(_)))
+    {
+        front.app.activity.log(logged(team, kind, asked, caller, code, None, front.app.clock.now(), begun));
+    }
+}
+
 /// Notes who was seen and what was asked, in memory; it is written down in batches.
 fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &Verified, code: Code, begun: Instant) {
     let Some(of) = &verified.team else { return };
@@ -197,12 +215,14 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
     if let (Some(kind), Some(license_id)) = (full, license_id) {
         front.limit_notices.reached(team, license_id, kind, at);
     }
-    activity.log(logged(team, asked, caller, code, license_id, at, begun));
+    activity.log(logged(team, asked.kind, Some(asked), caller, code, license_id, at, begun));
 }
 
+#[expect(clippy::too_many_arguments, reason = "an entry has many columns")]
 fn logged(
     team: TeamId,
-    asked: &Asked,
+    kind: RequestKind,
+    asked: Option<&Asked>,
     caller: &Caller,
     code: Code,
     license_id: Option<uuid::Uuid>,
@@ -212,16 +232,16 @@ fn logged(
     LoggedRequest {
         at,
         team,
-        kind: asked.kind,
+        kind,
         code: code.as_str().into(),
         license_id,
-        product_id: asked.product_id,
-        customer_id: asked.customer_id,
-        device: asked.hardware_identifier.clone(),
+        product_id: asked.and_then(|asked| asked.product_id),
+        customer_id: asked.and_then(|asked| asked.customer_id),
+        device: asked.and_then(|asked| asked.hardware_identifier.clone()),
         address: Some(caller.address.to_string()),
         country: caller.country.clone(),
-        version: asked.version.clone(),
-        branch: asked.branch.clone(),
+        version: asked.and_then(|asked| asked.version.clone()),
+        branch: asked.and_then(|asked| asked.branch.clone()),
         latency_us: i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX),
     }
 }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse as _;
 
 use super::audit::Verifications;
 use super::counts::CountsCache;
@@ -48,7 +49,9 @@ impl DashboardLimits {
         let by_account = self.accounts.count(&account.trim().to_lowercase());
         by_address.and(by_account).map_err(|wait: Duration| {
             let message = format!("Too many attempts. Wait {} seconds, then try again.", wait.as_secs().max(1));
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, message)
+            let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, message).into_response();
+            response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
+            Problem::instead(response)
         })
     }
 

@@ -31,7 +31,7 @@ pub(super) async fn show_by_key(
     Path((_, key)): Path<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let license = by_key(&front, &access, &key).await?;
-    Reply::ok("License found", &whole(&front.app, &access, &license).await?)
+    Reply::ok("License found", &access.shown(&whole(&front.app, &access, &license).await?)?)
 }
 
 #[utoipa::path(

@@ -40,11 +40,14 @@ pub(super) struct CustomerBody {
     #[serde(default)]
     #[schema(max_items = 20, value_type = Vec<Note>)]
     metadata: Vec<Object<Note>>,
+    /// Programs written for Lukittu may send it; there is no Discord here.
+    #[serde(default)]
+    discord_id: Option<String>,
 }
 
 impl From<CustomerBody> for Profile {
     fn from(body: CustomerBody) -> Self {
-        let CustomerBody { email, full_name, username, address, metadata } = body;
+        let CustomerBody { email, full_name, username, address, metadata, discord_id: _ } = body;
         let address = address.map(|Object(address)| address);
         Self { email, full_name, username, address, metadata: notes(metadata) }
     }
@@ -70,7 +73,7 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     for customer in &found {
         shown.push(customers::describe(app, access.team_id, customer).await?);
     }
-    Reply::ok("Customers found", &json!({ "customers": shown, "hasNextPage": more }))
+    Reply::ok("Customers found", &access.shown(&json!({ "customers": shown, "hasNextPage": more }))?)
 }
 
 #[utoipa::path(
@@ -114,7 +117,8 @@ pub(super) async fn show(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let customer = customers::find(&front.app, access.team_id, access::id(&id, "customerId")?).await?;
-    Reply::ok("Customer found", &customers::describe(&front.app, access.team_id, &customer).await?)
+    let customer = customers::describe(&front.app, access.team_id, &customer).await?;
+    Reply::ok("Customer found", &access.shown(&customer)?)
 }
 
 #[utoipa::path(

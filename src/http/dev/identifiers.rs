@@ -36,7 +36,7 @@ pub(super) async fn hwids(
     uri: Uri,
 ) -> Result<Reply, ApiError> {
     let page = list(&front, &access, SeatKind::Device, &id, &uri).await?;
-    Reply::ok("Hardware identifiers retrieved successfully", &page)
+    Reply::ok("Hardware identifiers retrieved successfully", &access.shown(&page)?)
 }
 
 #[utoipa::path(
@@ -56,7 +56,7 @@ pub(super) async fn addresses(
     uri: Uri,
 ) -> Result<Reply, ApiError> {
     let page = list(&front, &access, SeatKind::Address, &id, &uri).await?;
-    Reply::ok("IP addresses retrieved successfully", &page)
+    Reply::ok("IP addresses retrieved successfully", &access.shown(&page)?)
 }
 
 async fn list(front: &Front, access: &Access, kind: SeatKind, id: &str, uri: &Uri) -> Result<Value, ApiError> {
@@ -134,7 +134,7 @@ pub(super) async fn update_hwid(
         true => "Hardware identifier forgotten successfully",
         false => "Hardware identifier remembered successfully",
     };
-    Reply::ok(details, &json!({ "hwidId": id, "forgotten": forgotten }))
+    Reply::ok(details, &json!({ "hwidId": id, "forgotten": forgotten, "updated": true }))
 }
 
 #[utoipa::path(
@@ -159,7 +159,7 @@ pub(super) async fn update_address(
         true => "IP address forgotten successfully",
         false => "IP address remembered successfully",
     };
-    Reply::ok(details, &json!({ "ipId": id, "forgotten": forgotten }))
+    Reply::ok(details, &json!({ "ipId": id, "forgotten": forgotten, "updated": true }))
 }
 
 async fn update(

@@ -3,7 +3,8 @@
 use keyledger_events::Timestamp;
 use keyledger_events::event::license::Expiration;
 use keyledger_events::event::metadata::MetadataEntry;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -65,6 +66,23 @@ pub(super) fn notes(notes: Vec<Object<Note>>) -> Vec<MetadataEntry> {
     notes.into_iter().map(|Object(note)| note.into()).collect()
 }
 
+/// The last moment that can be told in UTC with four digits for the year, wherever one stands.
+const LAST_DAY: &str = "9999-12-30T00:00:00Z";
+
+/// A moment as programs write it: RFC 3339, or a day. The end of the year 9999, which is written for "for ever", is
+/// [`LAST_DAY`].
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.clone() };
+    // Whether it is a moment at all is seen in another year.
+    let parsed = match whole.strip_prefix("9999-12-3") {
+        Some(rest) => format!("9998-12-3{rest}").parse::<Timestamp>().and_then(|_| LAST_DAY.parse()),
+        None => whole.parse(),
+    };
+    let bad = |_| format!("{text} is not a moment; write one like 2030-01-31T12:00:00Z, or a day like 2030-01-31");
+    parsed.map(Some).map_err(bad).map_err(D::Error::custom)
+}
+
 /// A licence to make.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -78,8 +96,8 @@ pub(super) struct CreateLicense {
     pub(super) expiration_type: ExpirationType,
     #[serde(default)]
     expiration_start: Option<ExpirationStart>,
-    /// Required when `expirationType` is DATE.
-    #[serde(default)]
+    /// Required when `expirationType` is DATE. A day alone is its beginning in UTC.
+    #[serde(default, deserialize_with = "moment")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expiration_date: Option<Timestamp>,
     /// Required when `expirationType` is DURATION.
@@ -116,7 +134,7 @@ pub(super) struct UpdateLicense {
     expiration_type: ExpirationType,
     #[serde(default)]
     expiration_start: Option<ExpirationStart>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "moment")]
     #[schema(value_type = Option<String>, format = DateTime)]
     expiration_date: Option<Timestamp>,
     #[serde(default)]
@@ -179,5 +197,37 @@ impl UpdateLicense {
             expiration: expiration(expiration_type, expiration_start, expiration_date, expiration_days)?,
             suspended: self.suspended,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default, deserialize_with = "moment")]
+        at: Option<Timestamp>,
+    }
+
+    #[test]
+    fn a_moment_is_read_as_programs_write_it() {
+        let read = |value: &str| serde_json::from_str::<Body>(&format!(r#"{{"at":{value}}}"#));
+        for (written, meant) in [
+            (r#""2030-01-31T12:00:00Z""#, "2030-01-31T12:00:00Z"),
+            (r#""2030-01-31T14:00:00.000+02:00""#, "2030-01-31T12:00:00Z"),
+            (r#""2030-01-31""#, "2030-01-31T00:00:00Z"),
+            (r#""9999-12-31T23:59:59.999Z""#, LAST_DAY),
+            (r#""9999-12-31""#, LAST_DAY),
+            (r#""9999-12-29""#, "9999-12-29T00:00:00Z"),
+        ] {
+            assert_eq!(read(written).ok().and_then(|body| body.at).map(|at| at.to_string()).as_deref(), Some(meant));
+        }
+        assert!(read("null").is_ok_and(|body| body.at.is_none()));
+        for bad in [r#""soon""#, r#""9999-12-3""#, r#""9999-12-39""#, r#""2030-13-01""#, r#""""#, "7"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        let said = read(r#""soon""#).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.starts_with("soon is not a moment"), "{said}");
     }
 }

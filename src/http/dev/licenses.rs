@@ -41,7 +41,7 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     let more = query.cut(&mut found);
     let shown = listed(&front.app, &access, &found).await?;
     let page = json!({ "licenses": shown, "hasNextPage": more, "totalResults": total });
-    Reply::ok("Licenses retrieved successfully", &page)
+    Reply::ok("Licenses retrieved successfully", &access.shown(&page)?)
 }
 
 #[utoipa::path(
@@ -91,7 +91,7 @@ pub(super) async fn show(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let license = by_id(&front.app, access.team_id, access::id(&id, "licenseId")?).await?;
-    Reply::ok("License found", &whole(&front.app, &access, &license).await?)
+    Reply::ok("License found", &access.shown(&whole(&front.app, &access, &license).await?)?)
 }
 
 #[utoipa::path(

@@ -61,7 +61,8 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     let mut found = verifications::requests(&front.app, access.team_id, &filter, before, query.size + 1).await?;
     let more = query.cut(&mut found);
     let next = found.last().filter(|_| more).map(|last| last.id);
-    Reply::ok("Requests retrieved successfully", &json!({ "requests": found, "hasNextPage": more, "nextBefore": next }))
+    let page = json!({ "requests": found, "hasNextPage": more, "nextBefore": next });
+    Reply::ok("Requests retrieved successfully", &access.shown(&page)?)
 }
 
 /// A verification that is not made.

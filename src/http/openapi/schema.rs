@@ -506,6 +506,8 @@ pub(in crate::http) struct Deleted {
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Forgotten {
     forgotten: bool,
+    /// Always: it is as it was asked to be.
+    updated: bool,
 }
 
 /// Figures.

@@ -144,3 +144,22 @@ fn a_purchase_after_a_removal_is_a_new_licence() {
     assert_eq!(world.licenses.len(), 2);
     assert_eq!(world.licenses.values().filter(|license| license.revoked()).count(), 1);
 }
+
+#[test]
+fn an_older_purchase_that_comes_late_leaves_the_key_that_is_in_use() {
+    for facts in [
+        [bought(day(20)), removed(day(10)), bought(day(0))],
+        [removed(day(10)), bought(day(20)), bought(day(0))],
+        [bought(day(20)), bought(day(0)), removed(day(10))],
+    ] {
+        let (mut world, mut in_use) = (World::default(), None);
+        for fact in facts {
+            world.tell(fact);
+            // The first key is that of the later purchase in each of these.
+            in_use = in_use.or_else(|| world.licenses.keys().next().copied());
+        }
+        let live: Vec<_> = world.licenses.values().filter(|license| !license.revoked()).collect();
+        assert_eq!(live.iter().map(|license| license.terms.purchased_at).collect::<Vec<_>>(), [day(20)]);
+        assert_eq!((live.first().map(|license| license.id), world.licenses.len()), (in_use, 2));
+    }
+}

@@ -79,6 +79,13 @@ impl World {
         all.sort_by_key(|(id, _)| *id);
         all
     }
+
+    /// The same without the ids, in order of purchase.
+    pub(super) fn terms(&self) -> Vec<Terms> {
+        let mut all: Vec<_> = self.outcome().into_iter().map(|(_, terms)| terms).collect();
+        all.sort_by_key(|terms| terms.purchased_at);
+        all
+    }
 }
 
 pub(super) fn issued(terms: Terms) -> Event {

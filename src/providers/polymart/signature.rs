@@ -6,6 +6,11 @@ use crate::providers::mac::{self, TAG_BYTES};
 /// Why a request is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
+    /// There is none.
+    #[error(
+        "the X-Polymart-Signature header is missing; only Polymart, or who knows a secret of this team, can ask here"
+    )]
+    Missing,
     /// The header cannot be a signature.
     #[error("the X-Polymart-Signature header is not 64 hexadecimal digits")]
     NotHex,
@@ -22,6 +27,9 @@ pub enum SignatureError {
 /// # Errors
 /// Says what is wrong with the header; never anything about the secrets.
 pub fn verify(header: &str, body: &[u8], secrets: &[impl AsRef<[u8]>]) -> Result<(), SignatureError> {
+    if header.trim().is_empty() {
+        return Err(SignatureError::Missing);
+    }
     let mut tag = [0; TAG_BYTES];
     hex::decode_to_slice(header.trim(), &mut tag).map_err(|_| SignatureError::NotHex)?;
     if mac::any_matches(secrets, &[body], &[tag]) { Ok(()) } else { Err(SignatureError::NoMatch) }
@@ -52,7 +60,7 @@ mod tests {
         assert_eq!(verify(&header, b"{}", &["second"]), Err(SignatureError::NoMatch));
         assert_eq!(verify(&header, BODY, &["first"]), Err(SignatureError::NoMatch));
         assert_eq!(verify(&sign("", BODY), BODY, &[""]), Err(SignatureError::NoMatch));
-        assert_eq!(verify("", BODY, &["second"]), Err(SignatureError::NotHex));
+        assert_eq!(verify("", BODY, &["second"]), Err(SignatureError::Missing));
         assert_eq!(verify(&header[..62], BODY, &["second"]), Err(SignatureError::NotHex));
         assert_eq!(verify(&format!("sha256={header}"), BODY, &["second"]), Err(SignatureError::NotHex));
     }

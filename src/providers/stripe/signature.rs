@@ -13,6 +13,11 @@ pub const TOLERANCE_SECONDS: u64 = 300;
 /// Why a delivery is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
+    /// There is none.
+    #[error(
+        "the Stripe-Signature header is missing; only Stripe, or who knows the endpoint's secret, can send events here"
+    )]
+    Missing,
     /// The header is not a list of `name=value`.
     #[error("part {number} of the Stripe-Signature header is not of the form `name=value`")]
     NotAPair {
@@ -83,7 +88,10 @@ struct Header<'a> {
 fn parse(header: &str) -> Result<Header<'_>, SignatureError> {
     let mut time_text = None;
     let mut signatures = Vec::new();
-    for (index, part) in header.split(',').enumerate() {
+    if header.trim().is_empty() {
+        return Err(SignatureError::Missing);
+    }
+    for (index, part) in header.split(',').map(str::trim).enumerate() {
         let (name, value) = part.split_once('=').ok_or(SignatureError::NotAPair { number: index + 1 })?;
         match name {
             "t" if time_text.is_some() => return Err(SignatureError::SeveralTimes),

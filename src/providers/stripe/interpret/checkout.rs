@@ -50,13 +50,19 @@ struct Lines {
     good: Vec<PurchaseLine>,
     bad: Vec<String>,
     warnings: Vec<String>,
+    /// Of all lines that are ours, good or bad.
+    units: u64,
 }
 
 async fn read_lines(context: &Context<'_>, items: &[LineItem]) -> Result<Lines, Stop> {
     let mut lines = Lines::default();
     for item in items {
         let metadata = item.expanded_product.as_ref().map(|product| &product.metadata);
-        match context.offer(item.product.as_deref(), metadata, SaleKind::OneOff).await? {
+        let found = context.offer(item.product.as_deref(), metadata, SaleKind::OneOff).await?;
+        if found != Found::NotOurs {
+            lines.units += u64::from(item.quantity);
+        }
+        match found {
             Found::NotOurs => {}
             Found::Bad(reasons) => lines.bad.extend(reasons),
             Found::Offer(offer, warnings) => {
@@ -72,11 +78,11 @@ async fn read_lines(context: &Context<'_>, items: &[LineItem]) -> Result<Lines, 
 /// delivery is concluded as rejected with the rest; interpreting it again issues what is missing.
 async fn paid(context: &Context<'_>, session: &CheckoutSession) -> Result<Plan, Stop> {
     let items = context.api()?.checkout_line_items(&session.id).await?;
-    let units: u64 = items.iter().map(|item| u64::from(item.quantity)).sum();
+    let lines = read_lines(context, &items).await?;
+    let units = lines.units;
     if units > UNITS_MAX {
         return Err(Stop::Reject(format!("the purchase has {units} units; at most {UNITS_MAX} are licensed at once")));
     }
-    let lines = read_lines(context, &items).await?;
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
             Conclusion::Ignored("no line item's product has a `product_id` in its metadata".to_owned())

@@ -49,7 +49,11 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
     let lines = read_lines(context, &draft.purchase, &service).await?;
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
-            Conclusion::Ignored("no line's product has a `product_id` in its metadata".to_owned())
+            let reason = match service.is_empty() {
+                true => "no line pays for service: credits for unused time and one-off lines license nothing",
+                false => "no line's product has a `product_id` in its metadata",
+            };
+            Conclusion::Ignored(reason.to_owned())
         } else {
             Conclusion::Rejected(lines.bad.join("; "))
         };
@@ -148,14 +152,6 @@ async fn read_lines(
     service: &[(&str, &InvoiceLine)],
 ) -> Result<Lines, Stop> {
     let mut units: BTreeMap<&str, u64> = BTreeMap::new();
-    for (item, line) in service {
-        let most = units.entry(item).or_default();
-        *most = (*most).max(u64::from(line.quantity));
-    }
-    let units: u64 = units.values().sum();
-    if units > UNITS_MAX {
-        return Err(Stop::Reject(format!("the invoice has {units} units; at most {UNITS_MAX} are licensed at once")));
-    }
     let mut lines = Lines::default();
     let mut asked: BTreeMap<&str, Found> = BTreeMap::new();
     for (item, line) in service {
@@ -167,6 +163,10 @@ async fn read_lines(
             }
         };
         asked.insert(product, found.clone());
+        if found != Found::NotOurs {
+            let most = units.entry(item).or_default();
+            *most = (*most).max(u64::from(line.quantity));
+        }
         match found {
             Found::NotOurs => {}
             Found::Bad(reasons) => lines.bad.extend(reasons),
@@ -182,6 +182,10 @@ async fn read_lines(
                 });
             }
         }
+    }
+    let units: u64 = units.values().sum();
+    if units > UNITS_MAX {
+        return Err(Stop::Reject(format!("the invoice has {units} units; at most {UNITS_MAX} are licensed at once")));
     }
     lines.bad.dedup();
     lines.warnings.dedup();
