@@ -13,7 +13,7 @@ use super::args::{AnyTeamArg, LimitArg};
 use super::cell;
 use super::global::{Global, Reads};
 use super::output::Output;
-use crate::admin::events::{EventFilter, EventJson, Reader, describe};
+use crate::admin::events::{EventFilter, EventJson, Reader, describe, known_type};
 use crate::admin::timeline::{About, streams};
 use crate::app::App;
 
@@ -63,7 +63,7 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "ID")]
     customer: Option<Uuid>,
     /// Only of this type, LicenseIssued for example. May be repeated.
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = known_type)]
     types: Vec<String>,
     /// Only what was recorded at this time or later.
     #[arg(long, value_name = "TIME")]

@@ -212,6 +212,9 @@ async fn commands_need_no_server(backend: Backend) -> TestResult {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && said.contains("there is no ledger in"), "{said}");
     assert!(!nowhere.exists(), "and is not made");
+    let unknown = app.server.cli_output(&["events", "list", "--type", "LicenceIssued"], None).await?;
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(unknown.status.code() == Some(2) && said.contains("no type of event `LicenceIssued`"), "{said}");
 
     // What was done meanwhile is known to the server that starts afterwards.
     app.server.restart().await?;

@@ -143,6 +143,12 @@ async fn a_removal_counts_by_its_time(backend: Backend) -> TestResult {
     app.deliver_polymart(&polymart::purchase_at(stale, PLUGIN, begun)).await?;
     app.deliver_polymart(&polymart::removal_at(stale, PLUGIN, begun - 60)).await?;
     assert_eq!(of(&app, stale).await?[0]["status"], "ACTIVE");
+
+    // What the address offers is nothing to a removal.
+    let removal = polymart::removal_at(stale, PLUGIN, begun + 60);
+    assert_eq!(app.post_polymart(&removal, "ipLimit=none").await?.status, 200);
+    app.settle().await?;
+    assert_eq!(of(&app, stale).await?[0]["status"], "REVOKED");
     Ok(())
 }
 

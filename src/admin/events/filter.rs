@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use keyledger_events::store::PAGE_EVENTS_MAX;
-use keyledger_events::{LedgerError, Position, RecordedEvent, SharedLedger, StreamId, TeamId};
+use keyledger_events::{Event, LedgerError, Position, RecordedEvent, SharedLedger, StreamId, TeamId};
 
 use crate::admin::teams;
 use crate::app::App;
@@ -17,6 +17,22 @@ pub struct EventFilter {
     pub stream: Option<StreamId>,
     /// Those of these types; an empty list is no condition.
     pub types: Vec<String>,
+}
+
+/// A name that is no event type's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no type of event `{0}`; `keyledger events list` shows those that there are")]
+pub struct UnknownType(pub String);
+
+/// The name of an event type, as it was given.
+///
+/// # Errors
+/// When it is none.
+pub fn known_type(name: &str) -> Result<String, UnknownType> {
+    match Event::TYPES.iter().any(|(known, _)| *known == name) {
+        true => Ok(name.to_owned()),
+        false => Err(UnknownType(name.to_owned())),
+    }
 }
 
 impl EventFilter {

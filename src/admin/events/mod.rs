@@ -4,7 +4,7 @@ mod filter;
 mod json;
 mod reveal;
 
-pub use filter::{EventFilter, Reader};
+pub use filter::{EventFilter, Reader, UnknownType, known_type};
 pub use json::EventJson;
 
 use keyledger_events::RecordedEvent;

@@ -8,11 +8,11 @@ mod events;
 mod tests;
 
 use keyledger_events::envelope::HashMismatch;
-use keyledger_events::event::Event;
 use keyledger_events::store::proofs::StoredCheckpoint;
 use keyledger_events::{LedgerError, Position, RecordedEvent};
 use keyledger_proof::bundle::{Filter, WriteError};
 
+use crate::admin::events::{UnknownType, known_type};
 use crate::app::App;
 use crate::proofs::{LogKey, ProofsError};
 use bundle::Bundle;
@@ -31,8 +31,8 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// A type that no event has.
-    #[error("there is no type of event `{0}`; `keyledger events list` shows those that there are")]
-    UnknownType(String),
+    #[error(transparent)]
+    UnknownType(#[from] UnknownType),
     /// The ledger does not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -76,10 +76,7 @@ impl Export {
         filter: Filter,
         checkpoint: StoredCheckpoint,
     ) -> Result<Self, ExportError> {
-        let known = |name: &&String| Event::TYPES.iter().any(|(known, _)| known == name);
-        if let Some(unknown) = filter.types.iter().find(|name| !known(name)) {
-            return Err(ExportError::UnknownType(unknown.clone()));
-        }
+        filter.types.iter().try_for_each(|name| known_type(name).map(drop))?;
         let to = Position(i64::try_from(checkpoint.size).unwrap_or(i64::MAX));
         let events = Events::begin(app, filter.clone(), to).await?;
         let as_what = match format {

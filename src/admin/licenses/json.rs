@@ -48,8 +48,10 @@ pub struct LicenseJson {
     pub provider: Origin,
     /// The provider's ids.
     pub references: BTreeMap<String, String>,
-    /// Who bought it.
+    /// Who bought it, or was named first.
     pub customer_id: Option<Uuid>,
+    /// All to whom it belongs.
+    pub customer_ids: Vec<Uuid>,
     /// When it was last verified with success.
     pub last_used_at: Option<Timestamp>,
     /// When it was bought.
@@ -87,6 +89,7 @@ impl LicenseJson {
             provider: license.provider,
             references: terms.references.clone(),
             customer_id: license.customer_ids().first().copied(),
+            customer_ids: license.customer_ids().to_vec(),
             last_used_at,
             purchased_at: terms.purchased_at,
             created_at: license.created_at,
@@ -235,7 +238,7 @@ mod tests {
             "productIds": [product], "ipLimit": null, "hwidLimit": 3, "expirationDays": null,
             "expirationStart": "CREATION", "expiresAt": "1970-02-04T20:20:00Z", "paidUntil": "1970-02-04T17:20:00Z",
             "activatedAt": null, "livemode": false, "provider": "stripe",
-            "references": { "stripeSubscription": "sub_1" }, "customerId": null, "lastUsedAt": null,
+            "references": { "stripeSubscription": "sub_1" }, "customerId": null, "customerIds": [], "lastUsedAt": null,
             "purchasedAt": "1970-01-01T00:00:00Z", "createdAt": "1970-01-01T00:00:00Z", "version": 1,
         });
         assert_eq!(shown.status_word(), "ACTIVE");

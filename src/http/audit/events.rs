@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::described::{EventPage, EventParams, EventPath, TimelineEntry};
 use super::query::{self, AuditQuery};
-use crate::admin::events::{EventFilter, EventJson, Reader};
+use crate::admin::events::{EventFilter, EventJson, Reader, known_type};
 use crate::admin::timeline::{Causes, Entry};
 use crate::http::Front;
 use crate::http::access::{Access, Auditor};
@@ -69,7 +69,8 @@ pub(super) fn filter(query: &AuditQuery, access: &Access) -> Result<EventFilter,
         return Err(ApiError::bad_request("license: a licence is one stream; leave `stream` out"));
     }
     let types = query.text("type").unwrap_or_default().split(',').map(str::trim);
-    let types = types.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let types = types.filter(|name| !name.is_empty()).map(known_type).collect::<Result<_, _>>();
+    let types = types.map_err(|error| ApiError::bad_request(format!("type: {error}")))?;
     Ok(EventFilter { team: Some(access.team_id), stream: stream.or(license), types })
 }
 

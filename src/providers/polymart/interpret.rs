@@ -47,21 +47,25 @@ pub async fn interpret(app: &App, team: &Team, delivery: &Delivery, body: &[u8])
         Ok(fact) => fact,
         Err(error) => return rejected(Answer::Bad, error.to_string()),
     };
-    let offer = match read_offer(&delivery.query) {
-        Ok(offer) => offer,
-        Err(reasons) => return rejected(Answer::Bad, reasons.join("; ")),
-    };
-    // A removal finds its licence by buyer and product on Polymart; it must not fail because our product is gone.
-    if !matches!(fact, Fact::Removal(_))
-        && let Some(reason) = unknown_product(app, team, delivery, &offer).await?
-    {
-        return rejected(Answer::UnknownProduct, reason);
-    }
     let plan = match fact {
-        Fact::Purchase(sale) => purchased(app, team, delivery, &sale, offer).await?,
+        // It finds its licence by buyer and product on Polymart, and must not fail because of what the address offers, or
+        // because our product is gone.
         Fact::Removal(sale) => removed(app, team, delivery, &sale).await?,
-        Fact::Ping => Plan::without_effect(delivery, Conclusion::Ignored("a ping: the connection works".to_owned())),
-        Fact::Other => Plan::without_effect(delivery, Conclusion::Ignored("we have no use for this event".to_owned())),
+        Fact::Purchase(_) | Fact::Ping | Fact::Other => {
+            let offer = match read_offer(&delivery.query) {
+                Ok(offer) => offer,
+                Err(reasons) => return rejected(Answer::Bad, reasons.join("; ")),
+            };
+            if let Some(reason) = unknown_product(app, team, delivery, &offer).await? {
+                return rejected(Answer::UnknownProduct, reason);
+            }
+            let ignored = |reason: &str| Plan::without_effect(delivery, Conclusion::Ignored(reason.to_owned()));
+            match fact {
+                Fact::Purchase(sale) => purchased(app, team, delivery, &sale, offer).await?,
+                Fact::Ping => ignored("a ping: the connection works"),
+                _ => ignored("we have no use for this event"),
+            }
+        }
     };
     Ok(Answered { plan, answer: Answer::Received })
 }
