@@ -46,12 +46,12 @@ impl<'a> Reader<'a> {
         Self { settings, names, offer: Offer::default(), errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Reads both limits; `hwid_limit` wins over its older name, which must be good all the same.
+    /// Reads both limits; `hwid_limit` wins over its older name.
     pub(super) fn limits(&mut self) {
         self.offer.ip_limit = self.count(self.names.ip_limit, u32::MAX);
-        let device_limit = self.count(self.names.hwid_limit, u32::MAX);
-        let seats = self.count(SEATS, u32::MAX);
-        self.offer.hwid_limit = device_limit.or(seats);
+        let device_limit =
+            if self.settings.contains_key(self.names.hwid_limit) { self.names.hwid_limit } else { SEATS };
+        self.offer.hwid_limit = self.count(device_limit, u32::MAX);
     }
 
     /// Reads for how long a one-off purchase is valid.

@@ -14,6 +14,7 @@ on_both_stores!(
     an_ended_subscription_ends_the_licence_then,
     items_may_have_periods_of_their_own,
     an_upgrade_keeps_the_key,
+    an_upgrade_is_one_licence_and_one_mail_whatever_arrives_first,
     more_units_bring_more_licences,
     a_subscription_older_than_the_ledger_is_licensed_with_its_next_invoice,
     an_invoice_that_was_cut_short_is_asked_for,
@@ -192,6 +193,44 @@ async fn an_upgrade_keeps_the_key(backend: Backend) -> TestResult {
         assert_eq!((&after["id"], &after["key"]), (&before["id"], &before["key"]));
         assert_eq!((&after["productIds"], &after["hwidLimit"]), (&json!([pro]), &json!(9)));
         assert_paid_until(&after, subscription.begun + 2 * MONTH)?;
+    }
+    Ok(())
+}
+
+async fn an_upgrade_is_one_licence_and_one_mail_whatever_arrives_first(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let pro = id(&app.server.cli(&["product", "create", "--team", &app.team, "Pro", "--json"]).await?)?;
+    app.stripe.add_product("prod_pro", &[("product_id", &pro)]);
+    // The invoice of the change first, which credits the old item and charges for the new one; the update last.
+    for (order, layout) in
+        [[0, 3, 1, 2], [3, 0, 1, 2], [3, 1, 0, 2], [3, 1, 2, 0]].into_iter().zip(Layout::BOTH.repeat(2))
+    {
+        let subscription = Subscription::of(layout, "prod_plugin", now() - 2 * DAY);
+        let upgraded = Subscription { items: vec![Item::of("prod_pro")], ..subscription.clone() };
+        let changed = subscription.begun + DAY;
+        let period = (changed, subscription.begun + MONTH);
+        let line = |item: &Item, amount| InvoiceLine {
+            period,
+            amount,
+            proration: true,
+            ..InvoiceLine::month(&item.id, &item.product, changed)
+        };
+        let lines = vec![line(&subscription.items[0], -900), line(&upgraded.items[0], 1900)];
+        let of_change = Invoice::renewal(layout, &subscription.id, &subscription.customer, lines);
+        let deliveries = [
+            subscription.created(),
+            invoice(&subscription, subscription.begun).event(),
+            upgraded.updated(changed, subscription.items_before()),
+            Invoice { billing_reason: "subscription_update", ..of_change }.event(),
+        ];
+        let mails = app.mails()?.len();
+        for delivery in order {
+            app.deliver(&[&deliveries[delivery]]).await?;
+        }
+        let license = one(&app, &subscription).await?;
+        assert_eq!((&license["status"], &license["productIds"]), (&json!("EXPIRING"), &json!([pro])), "{order:?}");
+        assert_paid_until(&license, subscription.begun + MONTH)?;
+        assert_eq!(app.mails()?.len() - mails, 1, "{order:?}");
     }
     Ok(())
 }

@@ -193,7 +193,8 @@ impl Browser {
 
     /// The barriers that axe-core finds in the page.
     pub(crate) async fn barriers(&self) -> Result<Vec<Barrier>, Error> {
-        let modules = std::env::var_os("KEYLEDGER_TEST_NODE_PATH").map(std::path::PathBuf::from);
+        let modules =
+            std::env::var_os("KEYLEDGER_TEST_NODE_PATH").filter(|path| !path.is_empty()).map(std::path::PathBuf::from);
         let modules = modules.unwrap_or_else(|| in_project("target/test-node/node_modules"));
         let axe = std::fs::read_to_string(modules.join("axe-core/axe.min.js"))
             .map_err(|error| format!("axe-core: {error}; run ./scripts/test once, which installs it"))?;

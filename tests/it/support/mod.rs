@@ -121,7 +121,7 @@ pub(crate) fn in_project(path: &str) -> PathBuf {
 
 /// The Python that has the peers of `tests/peers/requirements.txt`.
 pub(crate) fn python() -> Result<PathBuf, Error> {
-    let given = std::env::var_os("KEYLEDGER_TEST_PYTHON").map(PathBuf::from);
+    let given = std::env::var_os("KEYLEDGER_TEST_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from);
     let python = given.unwrap_or_else(|| in_project("target/test-venv/bin/python"));
     match python.exists() {
         true => Ok(python),

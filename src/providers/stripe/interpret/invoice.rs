@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyledger_events::event::inbox::Provider;
-use keyledger_events::event::purchase::{PaidLine, PaymentFailed, PeriodPaid, SubscriptionObserved};
+use keyledger_events::event::purchase::{ItemSwap, PaidLine, PaymentFailed, PeriodPaid, SubscriptionObserved};
 
 use super::offers::Found;
 use super::{Context, Stop, UNITS_MAX};
@@ -44,8 +44,12 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         true => Some(context.api()?.invoice_lines(&invoice.id).await?),
         false => None,
     };
-    let service = service_lines(fetched.as_deref().unwrap_or(&invoice.lines), subscription);
-    wait_for_swap(context, invoice, &draft.purchase, &service)?;
+    let all = fetched.as_deref().unwrap_or(&invoice.lines);
+    let service = service_lines(all, subscription);
+    let swap = swap_told(invoice, all, &service, &draft.purchase);
+    if swap.is_none() {
+        wait_for_swap(context, invoice, &draft.purchase, &service)?;
+    }
     let lines = read_lines(context, &draft.purchase, &service).await?;
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
@@ -66,6 +70,18 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         name: invoice.customer_name.clone(),
     };
     let customer = draft.customer(&person).await?;
+    if let Some(swap) = swap {
+        let fact = SubscriptionObserved {
+            subscription: subscription.to_owned(),
+            observed_at: context.delivery.occurred_at,
+            status: None,
+            items: Vec::new(),
+            swapped: vec![swap],
+            checkout_session: None,
+            customer_id: None,
+        };
+        draft.learn(fact.into()).await?;
+    }
     let fact = PeriodPaid {
         invoice: invoice.id.clone(),
         subscription: subscription.to_owned(),
@@ -110,6 +126,29 @@ fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<(&'
             (None, _) => None,
         })
         .collect()
+}
+
+/// A swap that the invoice tells by itself, before the update does: a change of plan that credits one item and charges for
+/// another. With more of either nobody can say which replaced which.
+fn swap_told(
+    invoice: &Invoice,
+    all: &[InvoiceLine],
+    service: &[(&str, &InvoiceLine)],
+    purchase: &Purchase,
+) -> Option<ItemSwap> {
+    if invoice.billing_reason.as_deref() != Some("subscription_update") {
+        return None;
+    }
+    let charged: BTreeSet<_> = service.iter().map(|(item, _)| *item).collect();
+    let credits = all.iter().filter(|line| line.amount < 0).filter_map(|line| line.subscription_item.as_deref());
+    let credited: BTreeSet<_> = credits.filter(|item| !charged.contains(item)).collect();
+    if (credited.len(), charged.len()) != (1, 1) {
+        return None;
+    }
+    let (from, to) = (*credited.first()?, *charged.first()?);
+    let swap = ItemSwap { from: from.to_owned(), to: to.to_owned() };
+    let told = purchase.knows_item(to) || purchase.swaps().any(|known| *known == swap);
+    (!told).then_some(swap)
 }
 
 /// An invoice that names an item we never met, and lacks one that we know, may be about a swap whose update has
@@ -195,7 +234,8 @@ async fn read_lines(
 /// A change of plan that was observed before the first licence was issued has no offer yet, because nobody knew
 /// then that the subscription is ours. Now it counts.
 async fn complete_observation(context: &Context<'_>, draft: &mut Draft<'_>) -> Result<(), Stop> {
-    let latest = draft.purchase.observed.iter().max_by_key(|seen| seen.observed_at).cloned();
+    let with_items = draft.purchase.observed.iter().filter(|seen| !seen.items.is_empty());
+    let latest = with_items.max_by_key(|seen| seen.observed_at).cloned();
     let Some(latest) = latest.filter(|seen| seen.items.iter().any(|item| item.offer.is_none())) else {
         return Ok(());
     };
