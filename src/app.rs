@@ -27,6 +27,8 @@ use crate::verification::LicenseCache;
 
 /// How long a reader waits for the views to reach the ledger's head before it gives up.
 pub const CATCH_UP_MAX: Duration = Duration::from_secs(5);
+/// The file of the ledger in a folder.
+pub(crate) const LEDGER_FILE: &str = "ledger.db";
 /// How long a command, which may find views that have never been built, waits for the same.
 const COMMAND_CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
 /// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
@@ -240,7 +242,7 @@ async fn open_files(folder: &Path, url: &DatabaseUrl) -> Result<(SqliteLedger, S
     let lock = File::create(folder.join("start.lock")).map_err(at)?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let lock = lock.map_err(|error| at(std::io::Error::other(error)))?.map_err(at)?;
-    let ledger = SqliteLedger::open(&folder.join("ledger.db")).await.map_err(database)?;
+    let ledger = SqliteLedger::open(&folder.join(LEDGER_FILE)).await.map_err(database)?;
     let keys = SqliteKeys::open(&folder.join("keys.db")).await.map_err(database)?;
     Ok((ledger, keys, lock))
 }

@@ -30,5 +30,8 @@ pub mod serve_options;
 pub mod stop;
 pub mod verification;
 
+/// Who asks, where this program asks others over HTTP.
+pub(crate) const USER_AGENT: &str = concat!("keyledger/", env!("CARGO_PKG_VERSION"));
+
 #[cfg(test)]
 mod test_support;

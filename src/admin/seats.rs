@@ -66,9 +66,9 @@ pub struct SeatJson {
 /// # Errors
 /// When there is no such licence.
 pub async fn list(app: &App, team: Option<TeamId>, license_id: Uuid) -> Result<Vec<SeatJson>, AdminError> {
-    let (team, _) = licenses::find(app, team, &license_id.to_string()).await?;
-    let mut all = of_kind(app, team, license_id, SeatKind::Device).await?;
-    all.extend(of_kind(app, team, license_id, SeatKind::Address).await?);
+    let (team, license) = licenses::find(app, team, &license_id.to_string()).await?;
+    let mut all = of_kind(app, team, &license, SeatKind::Device).await?;
+    all.extend(of_kind(app, team, &license, SeatKind::Address).await?);
     Ok(all)
 }
 
@@ -76,9 +76,9 @@ pub async fn list(app: &App, team: Option<TeamId>, license_id: Uuid) -> Result<V
 ///
 /// # Errors
 /// When the views or the activity do not answer.
-pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) -> Result<Vec<SeatJson>, AdminError> {
+pub async fn of_kind(app: &App, team: TeamId, license: &License, kind: SeatKind) -> Result<Vec<SeatJson>, AdminError> {
+    let license_id = license.id;
     app.catch_up(&[view::SEATS, view::TEAMS]).await?;
-    let (_, license) = licenses::find(app, Some(team), &license_id.to_string()).await?;
     let settings = teams::find(app, team).await?.verification;
     let minutes = match kind {
         SeatKind::Device => settings.hwid_timeout_minutes,
@@ -86,7 +86,7 @@ pub async fn of_kind(app: &App, team: TeamId, license_id: Uuid, kind: SeatKind) 
     };
     let horizon = minutes.map(|minutes| app.clock.now().as_second() - i64::from(minutes) * 60);
     // On a licence without a limit nobody holds a seat, or needs one.
-    let seatless = match limit(&license, kind) {
+    let seatless = match limit(license, kind) {
         None => SeatStatus::Active,
         Some(_) => SeatStatus::Inactive,
     };
@@ -176,7 +176,7 @@ pub async fn remember(
         if seats.devices.contains(seat_id) || seats.addresses.contains(seat_id) {
             return Ok(false);
         }
-        let seat = find(app, team, license_id, seat_id).await?;
+        let seat = find(app, team, &license, seat_id).await?;
         let Some(identifier) = seat.identifier else {
             return Err(AdminError::Refused(format!("what seat {seat_id} belongs to cannot be read any more")));
         };
@@ -206,9 +206,9 @@ pub async fn remember(
 ///
 /// # Errors
 /// When nothing of this id was ever seen with it.
-pub async fn find(app: &App, team: TeamId, license_id: Uuid, seat_id: Uuid) -> Result<SeatJson, AdminError> {
+pub async fn find(app: &App, team: TeamId, license: &License, seat_id: Uuid) -> Result<SeatJson, AdminError> {
     for kind in [SeatKind::Device, SeatKind::Address] {
-        if let Some(seat) = of_kind(app, team, license_id, kind).await?.into_iter().find(|seat| seat.id == seat_id) {
+        if let Some(seat) = of_kind(app, team, license, kind).await?.into_iter().find(|seat| seat.id == seat_id) {
             return Ok(seat);
         }
     }

@@ -10,7 +10,7 @@ use keyledger_events::SystemClock;
 
 use super::Cli;
 use super::output::Output;
-use crate::app::App;
+use crate::app::{App, LEDGER_FILE};
 use crate::config::{DatabaseUrl, HexKey, MASTER_KEY_VARIABLE, MasterKeySource};
 
 /// Where `--help` shows these options.
@@ -88,10 +88,10 @@ impl Global {
     /// When the folder has no ledger. Of a database it is seen when it is opened.
     pub(super) fn expect_ledger(&self) -> anyhow::Result<()> {
         let DatabaseUrl::Sqlite(folder) = self.database() else { return Ok(()) };
-        let file = folder.join("ledger.db");
+        let file = folder.join(LEDGER_FILE);
         anyhow::ensure!(
             file.try_exists().with_context(|| format!("{} cannot be looked for", file.display()))?,
-            "there is no ledger in {}: it has no ledger.db; name the right folder with --database-url",
+            "there is no ledger in {}: it has no {LEDGER_FILE}; name the right folder with --database-url",
             folder.display()
         );
         Ok(())

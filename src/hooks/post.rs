@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::network::{AllowPrivate, Reach};
+use crate::USER_AGENT;
 
 /// What a POST may take from beginning to end.
 pub(super) const POST_MAX: Duration = Duration::from_secs(15);
@@ -31,8 +32,6 @@ const ADDRESSES_MAX: usize = 4;
 const EXCERPT_BYTES_MAX: usize = 1_024;
 /// Memory for an answer's head, in bytes.
 const HEAD_BYTES_MAX: usize = 65_536;
-/// Who asks.
-const USER_AGENT: &str = concat!("keyledger/", env!("CARGO_PKG_VERSION"));
 
 /// What was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

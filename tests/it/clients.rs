@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::device;
-use crate::support::{Backend, Error, TestApp, TestResult, eventually, in_project, python};
+use crate::support::{Backend, Error, TestApp, TestResult, eventually, in_project, node_modules, python};
 
 #[tokio::test]
 async fn the_python_client_works() -> TestResult {
@@ -29,8 +29,7 @@ async fn the_typescript_client_works() -> TestResult {
     let mut command = Driver::new(PathBuf::from("node"));
     command.args.push(in_project("tests/clients/drive.mjs"));
     // Where `scripts/lib/tools` put the compiler that older versions of Node need.
-    let modules = std::env::var_os("KEYLEDGER_TEST_NODE_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-    command.env.push(("NODE_PATH", modules.unwrap_or_else(|| in_project("target/test-node/node_modules"))));
+    command.env.push(("NODE_PATH", node_modules()));
     story(&command).await
 }
 

@@ -63,7 +63,7 @@ async fn list(front: &Front, access: &Access, kind: SeatKind, id: &str, uri: &Ur
     let license = by_id(&front.app, access.team_id, access::id(id, "licenseId")?).await?;
     let query = ListQuery::read(uri)?;
     let forgotten = query.flag("showForgotten")?;
-    let mut all = seats::of_kind(&front.app, access.team_id, license.id, kind).await?;
+    let mut all = seats::of_kind(&front.app, access.team_id, &license, kind).await?;
     all.retain(|seat| forgotten || seat.status != SeatStatus::Forgotten);
     match query.get("sortColumn") {
         None | Some("lastSeenAt") => all.sort_by_key(|seat| (seat.last_seen_at, seat.id)),
@@ -177,8 +177,8 @@ async fn update(
     let (license_id, seat_id) = (access::id(license, "licenseId")?, access::id(seat, name)?);
     let UpdateSeat { forgotten } = read::json(body).await?;
     let (app, team) = (&front.app, access.team_id);
-    by_id(app, team, license_id).await?;
-    match seats::find(app, team, license_id, seat_id).await {
+    let license = by_id(app, team, license_id).await?;
+    match seats::find(app, team, &license, seat_id).await {
         Ok(found) if found.kind == kind => {}
         Ok(_) | Err(AdminError::NotFound { .. }) => {
             return Err(ApiError::new(StatusCode::NOT_FOUND, code, format!("there is no {name} {seat_id}")));

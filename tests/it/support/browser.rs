@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Error, Keyledger, TestResult, in_project};
+use super::{Error, Keyledger, TestResult, node_modules};
 
 /// How long the driver and the browser may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -193,10 +193,7 @@ impl Browser {
 
     /// The barriers that axe-core finds in the page.
     pub(crate) async fn barriers(&self) -> Result<Vec<Barrier>, Error> {
-        let modules =
-            std::env::var_os("KEYLEDGER_TEST_NODE_PATH").filter(|path| !path.is_empty()).map(std::path::PathBuf::from);
-        let modules = modules.unwrap_or_else(|| in_project("target/test-node/node_modules"));
-        let axe = std::fs::read_to_string(modules.join("axe-core/axe.min.js"))
+        let axe = std::fs::read_to_string(node_modules().join("axe-core/axe.min.js"))
             .map_err(|error| format!("axe-core: {error}; run ./scripts/test once, which installs it"))?;
         self.client.execute(&axe, Vec::new()).await?;
         let script = "const [done] = arguments; axe.run().then(r => done(r.violations), e => done(String(e)));";

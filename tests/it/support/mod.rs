@@ -119,10 +119,19 @@ pub(crate) fn in_project(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// A path that a variable names, if it names one.
+fn given(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Where npm's packages are that the tests need.
+pub(crate) fn node_modules() -> PathBuf {
+    given("KEYLEDGER_TEST_NODE_PATH").unwrap_or_else(|| in_project("target/test-node/node_modules"))
+}
+
 /// The Python that has the peers of `tests/peers/requirements.txt`.
 pub(crate) fn python() -> Result<PathBuf, Error> {
-    let given = std::env::var_os("KEYLEDGER_TEST_PYTHON").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let python = given.unwrap_or_else(|| in_project("target/test-venv/bin/python"));
+    let python = given("KEYLEDGER_TEST_PYTHON").unwrap_or_else(|| in_project("target/test-venv/bin/python"));
     match python.exists() {
         true => Ok(python),
         false => Err(format!("{} is missing: run ./scripts/test once, which makes it", python.display()).into()),

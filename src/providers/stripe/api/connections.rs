@@ -20,7 +20,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read: a page of events holds a hundred of what a delivery carries.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Who asks.
-const OURSELVES: HeaderValue = HeaderValue::from_static(concat!("keyledger/", env!("CARGO_PKG_VERSION")));
+const OURSELVES: HeaderValue = HeaderValue::from_static(crate::USER_AGENT);
 /// The version of the API that a request is for.
 const STRIPE_VERSION: HeaderName = HeaderName::from_static("stripe-version");
 

@@ -147,8 +147,8 @@ fn swap_told(
     }
     let (from, to) = (*credited.first()?, *charged.first()?);
     let swap = ItemSwap { from: from.to_owned(), to: to.to_owned() };
-    let told = purchase.knows_item(to) || purchase.swaps().any(|known| *known == swap);
-    (!told).then_some(swap)
+    // One that was told already is known by its items.
+    (!purchase.knows_item(to)).then_some(swap)
 }
 
 /// An invoice that names an item we never met, and lacks one that we know, may be about a swap whose update has
