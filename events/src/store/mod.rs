@@ -32,6 +32,7 @@ pub use postgres::PostgresLedger;
 pub use proofs::{ProofStore, SharedProofStore};
 pub use spot::{SpotTx, SpotWriter, Turn, failure as sqlite_failure};
 pub use sqlite::SqliteLedger;
+pub(crate) use sqlite_rows::Reader;
 
 /// Events of one page at most.
 pub const PAGE_EVENTS_MAX: u32 = 1_000;

@@ -79,7 +79,7 @@ impl Turn {
             *self.connection = Some(open(&self.writer.path, self.writer.durable).map_err(failure)?);
         }
         let tx = SpotTx(self);
-        tx.run("BEGIN IMMEDIATE")?;
+        tx.run_again("BEGIN IMMEDIATE")?;
         Ok(tx)
     }
 }
@@ -101,12 +101,18 @@ impl SpotTx {
         self.connection()?.execute_batch(sql).map_err(failure)
     }
 
+    /// Runs a statement without arguments and rows that is run again and again.
+    fn run_again(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let statement = self.connection()?.prepare_cached(sql);
+        statement.and_then(|mut statement| statement.execute([])).map(drop).map_err(failure)
+    }
+
     /// Ends the transaction.
     ///
     /// # Errors
     /// When the database refuses; nothing was done then.
     pub fn commit(self) -> Result<(), sqlx::Error> {
-        self.run("COMMIT")?;
+        self.run_again("COMMIT")?;
         self.0.writer.checkpoints.after_commit(LOG_PAGES.take());
         Ok(())
     }

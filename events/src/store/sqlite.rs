@@ -142,13 +142,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
-        let version: Option<i64> =
-            sqlx::query_scalar("SELECT max(stream_version) FROM event WHERE team = $1 AND stream = $2")
-                .bind(team.0)
-                .bind(stream.to_string())
-                .fetch_one(&self.file.readers)
-                .await?;
-        Ok(version.unwrap_or(0))
+        Ok(self.reader.glance(|connection| last_version(connection, team, stream)).await?.unwrap_or(0))
     }
 
     async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError> {
@@ -237,16 +231,21 @@ impl AppendTx for SqliteAppend {
     }
 }
 
+/// The version of a stream's last event, if it has one.
+fn last_version(connection: &Connection, team: TeamId, stream: StreamId) -> Result<Option<i64>, rusqlite::Error> {
+    let mut version =
+        connection.prepare_cached("SELECT max(stream_version) FROM event WHERE team = ?1 AND stream = ?2")?;
+    version.query_row((team.0.as_bytes(), stream.to_string()), |row| row.get(0))
+}
+
 fn look_up(
     connection: &Connection,
     streams: &[(TeamId, StreamId)],
     event_ids: &[Uuid],
 ) -> Result<LookUp, rusqlite::Error> {
     let mut found = LookUp::default();
-    let mut version =
-        connection.prepare_cached("SELECT max(stream_version) FROM event WHERE team = ?1 AND stream = ?2")?;
     for (team, stream) in streams {
-        if let Some(known) = version.query_row((team.0.as_bytes(), stream.to_string()), |row| row.get(0))? {
+        if let Some(known) = last_version(connection, *team, *stream)? {
             found.versions.insert((*team, *stream), known);
         }
     }

@@ -6,12 +6,11 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _};
-use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::vault::StaleMaster;
 use super::{KeyLink, KeyStore, WrappedKey, missing, taken};
-use crate::store::{MigrationError, SpotTx, SqliteFile, migrate_sqlite, open_sqlite, sqlite_failure};
+use crate::store::{MigrationError, Reader, SpotTx, SqliteFile, migrate_sqlite, open_sqlite, sqlite_failure};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/keys");
 
@@ -19,6 +18,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlit
 #[derive(Debug, Clone)]
 pub struct SqliteKeys {
     pub(super) file: SqliteFile,
+    reader: Reader,
 }
 
 /// Ids of one statement, far below SQLite's limit of 32,766 parameters.
@@ -32,37 +32,33 @@ impl SqliteKeys {
     pub async fn open(path: &Path) -> Result<Self, MigrationError> {
         let file = open_sqlite(path, true).await?;
         migrate_sqlite(&file.writer, &MIGRATIONS).await?;
-        Ok(Self { file })
+        Ok(Self { file, reader: Reader::of(path) })
     }
 }
 
 #[async_trait]
 impl KeyStore for SqliteKeys {
     async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
-        let (keys, links, turn) = (keys.to_vec(), links.to_vec(), self.file.spot.turn().await);
-        // Beside the ledger's own work, which the thread that asks has meanwhile.
-        let inserted = tokio::task::spawn_blocking(move || {
-            let tx = turn.begin()?;
-            if !keys.is_empty() {
-                StaleMaster::check(in_force(&tx)?, &keys)?;
-                insert_keys(&tx, &keys)?;
-            }
-            insert_links(tx.connection()?, &links).map_err(sqlite_failure)?;
-            tx.commit()
-        });
-        inserted.await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))?
+        // On the Writer's thread: another one would not be done sooner than this one has been told that it is.
+        let tx = self.file.spot.begin().await?;
+        if !keys.is_empty() {
+            StaleMaster::check(in_force(&tx)?, keys)?;
+            insert_keys(&tx, keys)?;
+        }
+        insert_links(tx.connection()?, links).map_err(sqlite_failure)?;
+        tx.commit()
     }
 
     async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
-        let select = sqlx::query("SELECT wrapped FROM data_key WHERE id = $1").bind(id.as_bytes().to_vec());
-        let row = select.fetch_optional(&self.file.readers).await?;
-        row.map(|row| Ok(WrappedKey { id, wrapped: row.try_get(0)? })).transpose()
+        let wrapped = self.reader.glance(|connection| wrapped(connection, id)).await?;
+        Ok(wrapped.map(|wrapped| WrappedKey { id, wrapped }))
     }
 }
 
 /// The master key in force.
 fn in_force(tx: &SpotTx) -> Result<Option<Uuid>, sqlx::Error> {
-    let id = tx.connection()?.query_row("SELECT id FROM master_key", [], |row| row.get(0)).optional();
+    let select = tx.connection()?.prepare_cached("SELECT id FROM master_key");
+    let id = select.and_then(|mut select| select.query_row([], |row| row.get(0)).optional());
     Ok(id.map_err(sqlite_failure)?.map(Uuid::from_bytes))
 }
 
@@ -90,11 +86,15 @@ fn insert_keys(tx: &SpotTx, keys: &[WrappedKey]) -> Result<(), sqlx::Error> {
 }
 
 fn check(connection: &Connection, key: &WrappedKey) -> Result<(), sqlx::Error> {
-    let sql = "SELECT wrapped FROM data_key WHERE id = ?1";
-    let stored = connection.query_row(sql, [key.id.as_bytes()], |row| row.get::<_, Vec<u8>>(0)).optional();
-    match stored.map_err(sqlite_failure)? {
+    match wrapped(connection, key.id).map_err(sqlite_failure)? {
         Some(wrapped) if wrapped == key.wrapped => Ok(()),
         Some(_) => Err(taken(key.id)),
         None => Err(missing(key.id)),
     }
+}
+
+/// What is stored of a key.
+fn wrapped(connection: &Connection, id: Uuid) -> Result<Option<Vec<u8>>, rusqlite::Error> {
+    let mut select = connection.prepare_cached("SELECT wrapped FROM data_key WHERE id = ?1")?;
+    select.query_row([id.as_bytes()], |row| row.get(0)).optional()
 }
