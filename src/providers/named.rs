@@ -21,17 +21,36 @@ const STRIPE_CUSTOMER: &str = "cus_";
 /// The customers, known here or not, whom a body names by a mail address or by Stripe's id of them. Every text of it is
 /// looked at, because providers put addresses in many places.
 pub(super) fn named(keys: &KeyRing, team: TeamId, body: &[u8]) -> Vec<Uuid> {
+    let names = names(body);
+    let ids = names.iter().filter_map(|name| match name.contains('@') {
+        true => person::of_email(keys, team, name),
+        false => Some(person::of_provider(team, Provider::Stripe.as_str(), name)),
+    });
+    ids.collect()
+}
+
+fn names(body: &[u8]) -> BTreeSet<String> {
+    match std::str::from_utf8(body) {
+        Ok(plain) if !plain.contains('\\') => of_plain(plain),
+        _ => of_escaped(body),
+    }
+}
+
+/// Where nothing is escaped every quote begins or ends a text, and what lies between texts names nobody.
+fn of_plain(body: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    body.split('"').for_each(|text| look(text, &mut names));
+    names
+}
+
+fn of_escaped(body: &[u8]) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut reader = serde_json::Deserializer::from_slice(body);
     if Texts(&mut |text: &str| look(text, &mut names)).deserialize(&mut reader).is_err() {
         // Not JSON to its end: it was signed and is kept all the same.
         look(&String::from_utf8_lossy(body), &mut names);
     }
-    let ids = names.iter().filter_map(|name| match name.contains('@') {
-        true => person::of_email(keys, team, name),
-        false => Some(person::of_provider(team, Provider::Stripe.as_str(), name)),
-    });
-    ids.collect()
+    names
 }
 
 /// Notes the names in a text: the text itself, and what looks like an address within it.
@@ -118,6 +137,8 @@ impl<'de, F: FnMut(&str)> Visitor<'de> for Texts<'_, F> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::test_support::{Home, TestResult, stories};
 
@@ -133,12 +154,26 @@ mod tests {
     }
 
     fn check(body: &str) -> Vec<String> {
-        let mut names = BTreeSet::new();
-        let mut reader = serde_json::Deserializer::from_slice(body.as_bytes());
-        if Texts(&mut |text: &str| look(text, &mut names)).deserialize(&mut reader).is_err() {
-            look(body, &mut names);
+        names(body.as_bytes()).into_iter().collect()
+    }
+
+    fn document() -> impl Strategy<Value = serde_json::Value> {
+        let text = || "(cus_)?[a-c1@., <>:{}\\[\\]é×-]{0,12}";
+        let leaf = prop_oneof![text().prop_map_into(), any::<i32>().prop_map_into(), any::<bool>().prop_map_into()];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            let list = prop::collection::vec(inner.clone(), 0..4).prop_map_into();
+            let object = prop::collection::vec((text(), inner), 0..4);
+            prop_oneof![list, object.prop_map(|pairs| serde_json::Value::Object(pairs.into_iter().collect()))]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_is_named_is_found_with_escapes_and_without(document in document(), pretty: bool) {
+            let printed = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
+            let body = printed.map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(of_plain(&body), of_escaped(body.as_bytes()));
         }
-        names.into_iter().collect()
     }
 
     #[test]
