@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::guarded::GuardedStore;
 use super::vault::{MasterRecord, SharedKeyVault};
-use super::{KeyLink, MasterKey, MasterKeyError, SharedKeyStore, WrappedKey, master_file};
+use super::{MasterKey, MasterKeyError, SharedKeyStore, WrappedKey, master_file};
 use crate::id::TeamId;
 use crate::sealed::{DataKey, OpenError, SealContext, Sealed};
 
@@ -254,7 +254,8 @@ impl KeyRing {
         Ok(key)
     }
 
-    /// The key with this id, made and stored first when there is none. Of two callers at once both get the same.
+    /// The key with this id, made and stored first when there is none; for keys of the installation, which are there
+    /// once the first process has started. Of two callers at once both get the same.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -276,14 +277,6 @@ impl KeyRing {
     /// When the store does not answer.
     pub async fn secret(&self, id: Uuid) -> Result<Zeroizing<[u8; 32]>, KeyRingError> {
         Ok(Zeroizing::new(*self.key_or_new(id).await?.bytes()))
-    }
-
-    /// Remembers that forgetting a customer must destroy a delivery's key too.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub async fn link(&self, link: KeyLink) -> Result<(), KeyRingError> {
-        Ok(self.vault.insert(&[], &[link]).await?)
     }
 
     /// Opens a sealed value wherever its key is.

@@ -1,5 +1,7 @@
 //! Opening SQLite files the one right way: WAL, one write connection, readers that cannot write.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -40,16 +42,16 @@ pub struct SqliteFile {
     pub readers: SqlitePool,
 }
 
-/// Opens (or makes) `path`. `durable` files survive a power cut after every commit (`synchronous=FULL`); others
-/// may lose the last commits but never their consistency.
+/// Opens (or makes, for its owner's eyes only) `path`. `durable` files survive a power cut after every commit
+/// (`synchronous=FULL`); others may lose the last commits but never their consistency.
 ///
 /// # Errors
 /// When the file cannot be opened or is not a database.
 pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx::Error> {
+    make_private(path)?;
     let synchronous = if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
@@ -67,6 +69,18 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
     let reading = options.pragma("cache_size", format!("-{READER_CACHE_KIB}")).pragma("query_only", "ON");
     let readers = pool().max_connections(READERS_MAX).min_connections(1).connect_with(reading).await?;
     Ok(SqliteFile { writer, spot: SpotWriter::of(path, durable), readers })
+}
+
+/// Makes an empty file where there is none, whoever may look into its folder. SQLite gives its logs the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 impl SqliteFile {
@@ -97,5 +111,36 @@ pub async fn truncate_wal(writer: &SqlitePool) -> Result<bool, sqlx::Error> {
             return Ok(false);
         }
         tokio::time::sleep(TRUNCATE_PAUSE).await;
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn files_are_their_owners_alone_in_a_folder_that_all_may_enter() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        let path = folder.path().join("a.db");
+        let file = open_sqlite(&path, true).await?;
+        sqlx::query("CREATE TABLE t (a)").execute(&file.writer).await?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder.path())? {
+            let entry = entry?;
+            assert_eq!(entry.metadata()?.permissions().mode() & 0o777, 0o600, "{}", entry.path().display());
+            names.push(entry.file_name());
+        }
+        names.sort();
+        assert_eq!(names, ["a.db", "a.db-shm", "a.db-wal"]);
+
+        // What the seller has allowed stays so.
+        fs::set_permissions(&path, Permissions::from_mode(0o640))?;
+        open_sqlite(&path, true).await?;
+        assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o640);
+        Ok(())
     }
 }

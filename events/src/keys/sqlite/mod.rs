@@ -39,7 +39,8 @@ impl SqliteKeys {
 #[async_trait]
 impl KeyStore for SqliteKeys {
     async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
-        // On the Writer's thread: another one would not be done sooner than this one has been told that it is.
+        // On the spot: but for the installation's own keys at the first start it is the Writer who asks, on a thread of
+        // its own, and another one would not be done sooner than this one has been told that it is.
         let tx = self.file.spot.begin().await?;
         if !keys.is_empty() {
             StaleMaster::check(in_force(&tx)?, keys)?;
