@@ -2,18 +2,19 @@
 //!
 //! A command and a server open the same database the same way; several of them may do so at once.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyledger_events::keys::{KeyRing, MasterKey, MasterKeyError, PostgresKeys, SharedKeyVault, SqliteKeys};
+use keyledger_events::keys::{KeyRing, KeyVault, MasterKey, MasterKeyError, PostgresKeys, SharedKeyVault, SqliteKeys};
 use keyledger_events::store::{
     LedgerError, MigrationError, PostgresLedger, RestoreDoor, SharedProofStore, SqliteLedger,
 };
-use keyledger_events::{Ledger, Position, SharedClock, SharedLedger, TeamId, Writer};
+use keyledger_events::{Ledger, Position, SharedClock, SharedLedger, TeamId, Writer, private_file};
 use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 
 use crate::activity::{self, Activity};
@@ -29,6 +30,8 @@ use crate::verification::LicenseCache;
 pub const CATCH_UP_MAX: Duration = Duration::from_secs(5);
 /// The file of the ledger in a folder.
 pub(crate) const LEDGER_FILE: &str = "ledger.db";
+/// The file of its keys.
+const KEYS_FILE: &str = "keys.db";
 /// How long a command, which may find views that have never been built, waits for the same.
 const COMMAND_CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
 /// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
@@ -46,6 +49,23 @@ pub enum OpenAppError {
         folder: String,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// Keys are there, and the ledger that they belong to is not.
+    #[error(
+        "{folder} has keys ({KEYS_FILE}) and no ledger: put {LEDGER_FILE} back, or restore a backup into an empty folder"
+    )]
+    LedgerLost {
+        /// The folder.
+        folder: String,
+    },
+    /// A ledger is there, and the keys of what it has sealed are not.
+    #[error(
+        "the ledger has {events} events and its keys store is empty: nobody can open what is sealed in them. Put the keys \
+         back ({KEYS_FILE}, or the keys' schema of the database), or restore a backup of both"
+    )]
+    KeysLost {
+        /// How many there are.
+        events: Position,
     },
     /// The database cannot be reached or brought up to date.
     #[error("the database {url}: {source}")]
@@ -133,6 +153,19 @@ async fn refuse_half(ledger: &(impl Ledger + RestoreDoor)) -> Result<(), OpenApp
     }
 }
 
+/// A keys store without keys, beside a ledger in use, is not the one that the ledger had.
+pub(crate) async fn refuse_without_keys(
+    ledger: &(impl Ledger + ?Sized),
+    keys: &(impl KeyVault + ?Sized),
+) -> Result<(), OpenAppError> {
+    // In this order: whoever appends first has told of a master key before.
+    let events = ledger.head().await?.position;
+    if events > Position::START && !keys.is_in_use().await.map_err(MasterKeyError::from)? {
+        return Err(OpenAppError::KeysLost { events });
+    }
+    Ok(())
+}
+
 impl App {
     /// Opens the database, bringing it up to date first. The Writer's task ends when the last clone is dropped.
     ///
@@ -147,6 +180,7 @@ impl App {
             DatabaseUrl::Sqlite(folder) => open_folder(folder, url).await?,
             DatabaseUrl::Postgres(address) => open_postgres(address.as_str(), url).await?,
         };
+        refuse_without_keys(&*stores.ledger, &*stores.keys).await?;
         let keys = match master {
             MasterKeySource::Hex(text) => {
                 let master = MasterKey::from_hex(text, MASTER_KEY_VARIABLE)?;
@@ -239,11 +273,17 @@ async fn open_files(folder: &Path, url: &DatabaseUrl) -> Result<(SqliteLedger, S
     let at = |source| OpenAppError::Folder { folder: folder.display().to_string(), source };
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     make_private_folder(folder).map_err(at)?;
-    let lock = File::create(folder.join("start.lock")).map_err(at)?;
+    let lock = folder.join("start.lock");
+    let lock = private_file(&lock, OpenOptions::new().write(true).create(true).truncate(false)).map_err(at)?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let lock = lock.map_err(|error| at(std::io::Error::other(error)))?.map_err(at)?;
-    let ledger = SqliteLedger::open(&folder.join(LEDGER_FILE)).await.map_err(database)?;
-    let keys = SqliteKeys::open(&folder.join("keys.db")).await.map_err(database)?;
+    let (ledger, keys) = (folder.join(LEDGER_FILE), folder.join(KEYS_FILE));
+    // The ledger's file is made first.
+    if keys.try_exists().map_err(at)? && !ledger.try_exists().map_err(at)? {
+        return Err(OpenAppError::LedgerLost { folder: folder.display().to_string() });
+    }
+    let ledger = SqliteLedger::open(&ledger).await.map_err(database)?;
+    let keys = SqliteKeys::open(&keys).await.map_err(database)?;
     Ok((ledger, keys, lock))
 }
 
@@ -274,15 +314,24 @@ async fn open_schemas(
     url: &DatabaseUrl,
 ) -> Result<(PostgresLedger, PostgresKeys, sqlx::PgPool), OpenAppError> {
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
-    let pool = PgPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS_MAX)
-        .acquire_timeout(ACQUIRE_WAIT_MAX)
-        .connect(address)
-        .await
-        .map_err(|error| database(error.into()))?;
+    let options = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS_MAX).acquire_timeout(ACQUIRE_WAIT_MAX);
+    let pool = match options.connect(address).await {
+        // It tried several times; what became of one try says more than that.
+        Err(sqlx::Error::PoolTimedOut) => Err(unreachable(address).await),
+        connected => connected,
+    };
+    let pool = pool.map_err(|error| database(error.into()))?;
     let ledger = PostgresLedger::open(&pool).await.map_err(database)?;
     let keys = PostgresKeys::open(pool.clone()).await.map_err(database)?;
     Ok((ledger, keys, pool))
+}
+
+/// Why a server cannot be reached, as far as that is told in time.
+async fn unreachable(address: &str) -> sqlx::Error {
+    match tokio::time::timeout(ACQUIRE_WAIT_MAX, PgConnection::connect(address)).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
 }
 
 async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {

@@ -18,11 +18,18 @@ impl fmt::Display for TeamId {
 }
 
 impl FromStr for TeamId {
-    type Err = uuid::Error;
+    type Err = ParseTeamIdError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::parse_str(text).map(Self)
+        Uuid::parse_str(text).map(Self).map_err(|_| ParseTeamIdError)
     }
 }
+
+/// The text is no team's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a team's id has 32 hexadecimal digits, as in 018f6a1e-5a63-7c5e-9d5c-0e8d2a4b6c70; `keyledger team list` tells it"
+)]
+pub struct ParseTeamIdError;
 
 /// The place of an event in the ledger: 1, 2, 3, … without a gap. 0 stands before the first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]

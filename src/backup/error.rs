@@ -52,6 +52,12 @@ pub enum BackupError {
     /// The master key cannot be read.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
+    /// What was to be copied as the master key opens none of the keys.
+    #[error(
+        "the master key from {0} is not the one that the keys are under, and a copy of it would open nothing: give the one \
+         in force, or leave out --with-master-key"
+    )]
+    OtherMasterKey(String),
 }
 
 impl BackupError {
@@ -158,7 +164,21 @@ pub enum RestoreCopyError {
          --master-key-file, or set KEYLEDGER_MASTER_KEY"
     )]
     NoMasterKey(PathBuf),
-    /// The master key cannot be read, or opens none of the keys.
+    /// The master key opens none of the keys.
+    #[error(
+        "the master key from {origin} is not the one that the keys in {} are under (nothing was restored); {}",
+        keys.display(),
+        way_out(copied.as_deref())
+    )]
+    OtherMasterKey {
+        /// Where it came from.
+        origin: String,
+        /// The copy of the keys.
+        keys: PathBuf,
+        /// The master key that the copy has.
+        copied: Option<PathBuf>,
+    },
+    /// The master key cannot be read.
     #[error("{0} (nothing was restored)")]
     MasterKey(#[from] MasterKeyError),
     /// A file cannot be written.
@@ -181,4 +201,15 @@ pub enum RestoreCopyError {
     /// A task was stopped.
     #[error("the check of the copy was stopped: {0}")]
     Stopped(String),
+}
+
+/// What to do about a master key that is not the copy's.
+fn way_out(copied: Option<&Path>) -> String {
+    match copied {
+        Some(copied) => format!(
+            "the copy has one, {}: it is taken where none is given, so move the other out of the way",
+            copied.display()
+        ),
+        None => "give the one that belongs to this backup".to_owned(),
+    }
 }

@@ -194,9 +194,7 @@ fn private_file(path: &Path, may_exist: bool) -> Result<File, BackupError> {
     } else {
         options.create_new(true);
     }
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(BackupError::file(path))
+    keyledger_events::private_file(path, &mut options).map_err(BackupError::file(path))
 }
 
 /// The folder above; a bare name's is the present one.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keyledger_events::keys::{KeyLink, MasterKey, WrappedKey};
+use keyledger_events::keys::{KeyLink, MasterKey, MasterKeyError, WrappedKey};
 use keyledger_events::merkle::{Frontier, Hash};
 use keyledger_events::store::RestoreTarget;
 use keyledger_events::writer::{RESTORE_BATCH_EVENTS_MAX, Restore, RestoreError};
@@ -105,10 +105,15 @@ fn check(from: &RestoreFrom, progress: &mut impl FnMut(Progress)) -> Result<Soun
     let keys = CheckedFolder::open(Kind::Keys, &keys_folder, &mut read)?;
     belong_together(&ledger, &keys)?;
     let copied = keys.has(MASTER_KEY_FILE).then(|| keys.path(MASTER_KEY_FILE));
-    let (master, master_text) = master_key::for_restore(&from.master_key, copied.as_deref())?;
-    check_keys(&keys, &master)?;
+    let master = master_key::for_restore(&from.master_key, copied.as_deref())?;
+    check_keys(&keys, &master.key).map_err(|error| match error {
+        RestoreCopyError::MasterKey(MasterKeyError::Other(_)) => {
+            RestoreCopyError::OtherMasterKey { origin: master.origin, keys: keys_folder, copied }
+        }
+        other => other,
+    })?;
     let (target, forgotten) = check_events(&ledger, progress)?;
-    Ok(Sound { ledger, keys, forgotten, target, master_text })
+    Ok(Sound { ledger, keys, forgotten, target, master_text: master.copied })
 }
 
 /// The keys must be of the same ledger and no older than its copy.

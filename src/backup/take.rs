@@ -15,6 +15,7 @@ use super::folder::{NewFolder, Published, Written};
 use super::keys_file::KeyLine;
 use super::manifest::{Counts, Kind, LedgerPoint, Manifest};
 use super::{EVENTS_FILE, KEYS_FILE, KEYS_FOLDER, MASTER_KEY_FILE, Progress, Stage, master_key};
+use crate::app::refuse_without_keys;
 use crate::config::MasterKeySource;
 
 /// Events that are read at once. Bodies of deliveries are among them, which may be large.
@@ -72,7 +73,9 @@ pub async fn take(
     if to.keys.as_ref() == Some(&to.ledger) {
         return Err(BackupError::SamePlace(to.ledger.clone()));
     }
-    steady_master(archive).await?;
+    refuse_without_keys(&*archive.ledger, &*archive.keys).await?;
+    let in_force = steady_master(archive).await?;
+    let master_key = to.master_key.as_ref().map(|source| master_key::in_force(source, in_force)).transpose()?;
     let folder = NewFolder::begin(&to.ledger)?;
     let keys_place = to.keys.clone().unwrap_or_else(|| folder.inside(KEYS_FOLDER));
     let keys_folder = NewFolder::begin_again(&keys_place)?;
@@ -81,9 +84,9 @@ pub async fn take(
     let point = LedgerPoint::new(first, head.position, &head.frontier);
     let (keys, counts) = copy_keys(archive, &keys_folder, &mut progress).await?;
     let mut key_files = vec![keys];
-    if let Some(source) = &to.master_key {
+    if let Some(text) = &master_key {
         let mut file = keys_folder.file(MASTER_KEY_FILE)?;
-        file.write(master_key::text(source)?.as_bytes())?;
+        file.write(text.as_bytes())?;
         key_files.push(file.finish()?);
     }
 
@@ -108,7 +111,7 @@ pub async fn take(
         keys: counts.keys,
         links: counts.links,
         bytes,
-        master_key: to.master_key.is_some(),
+        master_key: master_key.is_some(),
     })
 }
 

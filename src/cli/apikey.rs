@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::args::TeamArg;
+use super::args::{TeamArg, time};
 use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
@@ -33,7 +33,7 @@ pub(super) enum ApiKeyCommand {
         )]
         expires_in_days: Option<u32>,
         /// The moment at which it stops working: 2027-01-31T00:00:00Z.
-        #[arg(long, value_name = "TIME", conflicts_with = "expires_in_days")]
+        #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "expires_in_days")]
         expires: Option<Timestamp>,
         /// What it is for, so that you know it in the list.
         #[arg(long)]

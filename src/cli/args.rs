@@ -1,7 +1,7 @@
 //! Options that several commands take.
 
-use clap::Args;
-use keyledger_events::TeamId;
+use clap::{Args, value_parser};
+use keyledger_events::{TeamId, Timestamp};
 
 /// The team that a command is about.
 #[derive(Debug, Args)]
@@ -23,6 +23,11 @@ pub(super) struct AnyTeamArg {
 #[derive(Debug, Args)]
 pub(super) struct LimitArg {
     /// At most so many.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
+}
+
+/// Reads a moment.
+pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
+    text.parse().map_err(|_| "a time has its date, its hour and its zone, as in 2026-01-31T18:30:00Z")
 }

@@ -35,6 +35,7 @@ impl BackupArgs {
         let source = global.master(&database)?;
         let master_key = self.with_master_key.then(|| source.clone());
         let to = To { ledger: self.to, keys: self.keys_to, master_key };
+        global.expect_ledger()?;
         let archive = Archive::open(&database).await?;
         let bar = Bar::new();
         let taken = take(&archive, &to, SystemClock.now(), |progress| bar.draw(progress)).await;

@@ -82,7 +82,7 @@ impl CustomerCommand {
                 global
                     .with_app(Reads::Views, async |app, output| {
                         let forgotten = forget(app, ACTOR_CLI, args.team.team, &who, folder.as_ref()).await?;
-                        report(&forgotten, folder.is_some(), output)
+                        report(&forgotten, folder.as_ref(), output)
                     })
                     .await
             }
@@ -90,7 +90,7 @@ impl CustomerCommand {
     }
 }
 
-fn report(forgotten: &ForgottenJson, has_folder: bool, output: &mut Output) -> anyhow::Result<()> {
+fn report(forgotten: &ForgottenJson, folder: Option<&FileTransport>, output: &mut Output) -> anyhow::Result<()> {
     if output.json {
         return Ok(output.document(forgotten)?);
     }
@@ -102,9 +102,14 @@ fn report(forgotten: &ForgottenJson, has_folder: bool, output: &mut Output) -> a
     if forgotten.already {
         note("they had been forgotten before; whatever was left of them is gone now");
     }
-    if !has_folder {
-        note("mails that were handed to a mail server are beyond reach of this program");
-    }
+    note(&match folder {
+        Some(folder) => format!(
+            "mails in {} are deleted; a server that writes them to another folder deletes them there, by itself, at the latest \
+             when it starts",
+            folder.folder().display()
+        ),
+        None => "mails that were handed to a mail server are beyond reach of this program".to_owned(),
+    });
     note("Copies of the keys from before still tell who they were: see \"Backup\" in README.md.");
     Ok(())
 }

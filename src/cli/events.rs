@@ -9,7 +9,7 @@ use keyledger_events::{Position, RecordedEvent, StreamId, StreamKind, TeamId, Ti
 use keyledger_projections::{Day, view};
 use uuid::Uuid;
 
-use super::args::{AnyTeamArg, LimitArg};
+use super::args::{AnyTeamArg, LimitArg, time};
 use super::cell;
 use super::global::{Global, Reads};
 use super::output::Output;
@@ -66,10 +66,10 @@ pub(super) struct FilterArgs {
     #[arg(long = "type", value_name = "TYPE", value_parser = known_type)]
     types: Vec<String>,
     /// Only what was recorded at this time or later.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Only what was recorded before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
     /// Only what was recorded on this day (UTC).
     #[arg(long, value_name = "YYYY-MM-DD", conflicts_with_all = ["since", "until"])]

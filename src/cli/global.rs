@@ -81,8 +81,8 @@ impl Global {
         Ok(MasterKeySource::File(folder.join(MASTER_KEY_FILE)))
     }
 
-    /// Says so when there is no ledger: a path that is mistyped, or one that somebody removed. What is to be proved must
-    /// not be made on the way, to be found in order.
+    /// Says so when there is no ledger: a path that is mistyped, or one that somebody removed. What is to be looked at,
+    /// proved or copied must not be made on the way, to be found in order.
     ///
     /// # Errors
     /// When the folder has no ledger. Of a database it is seen when it is opened.
@@ -91,7 +91,8 @@ impl Global {
         let file = folder.join(LEDGER_FILE);
         anyhow::ensure!(
             file.try_exists().with_context(|| format!("{} cannot be looked for", file.display()))?,
-            "there is no ledger in {}: it has no {LEDGER_FILE}; name the right folder with --database-url",
+            "there is no ledger in {}: it has no {LEDGER_FILE}; name the right folder with --database-url, or begin with \
+             `keyledger serve` or `keyledger team create`",
             folder.display()
         );
         Ok(())
@@ -108,8 +109,18 @@ impl Global {
         }
     }
 
-    /// Opens the ledger, does the work, and closes it in order, whatever came of the work.
+    /// Opens the ledger that there is, does the work, and closes it in order, whatever came of the work.
     pub(super) async fn with_app<T>(
+        &self,
+        reads: Reads,
+        work: impl AsyncFnOnce(&App, &mut Output) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.expect_ledger()?;
+        self.with_app_or_new(reads, work).await
+    }
+
+    /// As [`Global::with_app`], for what one begins with: where there is no ledger it makes one.
+    pub(super) async fn with_app_or_new<T>(
         &self,
         reads: Reads,
         work: impl AsyncFnOnce(&App, &mut Output) -> anyhow::Result<T>,

@@ -54,7 +54,9 @@ impl ImportCommand {
         let (from, key) = args.secrets()?;
         let team_map: BTreeMap<_, _> = args.team_map.into_iter().collect();
         let options = Options { teams: args.team, team_map, dry_run: args.dry_run };
-        global.with_app(Reads::NoViews, async |app, output| run_lukittu(app, &from, &key, &options, output).await).await
+        global
+            .with_app_or_new(Reads::NoViews, async |app, output| run_lukittu(app, &from, &key, &options, output).await)
+            .await
     }
 }
 

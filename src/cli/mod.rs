@@ -139,12 +139,15 @@ pub async fn run() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     // Fails only when one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    logging::start(match command {
+    let verbosity = match command {
         Command::Serve(_) => Verbosity::Server,
         // Its own lines tell the story.
         Command::Demo(_) => Verbosity::Demonstration,
         _ => Verbosity::Command,
-    });
+    };
+    if let Err(problem) = logging::start(verbosity) {
+        global::usage(&problem);
+    }
     match execute(&global, command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),

@@ -5,7 +5,7 @@ use keyledger_events::{Position, TeamId, Timestamp};
 use keyledger_projections::Outcome;
 use serde_json::json;
 
-use super::args::AnyTeamArg;
+use super::args::{AnyTeamArg, time};
 use super::cell;
 use super::global::{Global, Reads, usage};
 use super::output::{Output, note};
@@ -49,10 +49,10 @@ pub(super) struct PurchasesArgs {
     #[arg(long, value_name = "MONTH", conflicts_with_all = ["from", "until"])]
     month: Option<Month>,
     /// Only what came in at this time or later.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
     /// Only what came in before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
     /// Only what ended so.
     #[arg(long)]

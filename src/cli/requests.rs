@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use keyledger_events::Timestamp;
 use uuid::Uuid;
 
-use super::args::{AnyTeamArg, LimitArg};
+use super::args::{AnyTeamArg, LimitArg, time};
 use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
@@ -37,10 +37,10 @@ pub(super) struct ListArgs {
     #[arg(long)]
     address: Option<String>,
     /// Only from this time on.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Only before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
     #[command(flatten)]
     limit: LimitArg,

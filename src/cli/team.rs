@@ -75,7 +75,7 @@ pub(super) struct UpdateArgs {
 impl TeamCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         global
-            .with_app(Reads::Views, async |app, output| match self {
+            .with_app_or_new(Reads::Views, async |app, output| match self {
                 Self::Create { name } => {
                     let team = teams::create(app, ACTOR_CLI, &name).await?;
                     if output.json {

@@ -58,6 +58,31 @@ async fn conclude_deliveries(app: &App, forgotten: &Forgotten) -> Result<(), For
     Ok(())
 }
 
+/// Deletes the mails to a forgotten person that are in `folder`. Tells how many were.
+pub(super) async fn delete_mails(
+    app: &App,
+    folder: &FileTransport,
+    forgotten: &Forgotten,
+) -> Result<u64, ForgettingError> {
+    let views = [view::CUSTOMERS, view::DELIVERIES];
+    app.runner
+        .catch_up(forgotten.position, &views, crate::app::CATCH_UP_MAX)
+        .await
+        .map_err(crate::app::FreshError::from)?;
+    let mut ids = Vec::new();
+    for customer_id in &forgotten.customer_ids {
+        let mut mails = app.views.team(forgotten.team).deliveries_to(*customer_id).await?;
+        mails.retain(|mail| is_to(mail, forgotten));
+        ids.extend(mails.into_iter().map(|mail| mail.message_id));
+    }
+    if ids.is_empty() { Ok(0) } else { folder.forget(&ids).await.map_err(ForgettingError::Mail) }
+}
+
+/// Mails to somebody who has come back since are not meant.
+fn is_to(mail: &Delivery, forgotten: &Forgotten) -> bool {
+    forgotten.key_ids.contains(&mail.to.value.key_id())
+}
+
 /// Gives up the mails that are not out and deletes those that are. Tells how many they are.
 async fn erase_mails(
     app: &App,
@@ -65,12 +90,10 @@ async fn erase_mails(
     forgotten: &Forgotten,
     customer_id: Uuid,
 ) -> Result<u64, ForgettingError> {
-    // Mails to somebody who has come back since are not meant.
-    let theirs = |mail: &Delivery| forgotten.key_ids.contains(&mail.to.value.key_id());
     let begun = tokio::time::Instant::now();
     loop {
         let mut mails = app.views.team(forgotten.team).deliveries_to(customer_id).await?;
-        mails.retain(theirs);
+        mails.retain(|mail| is_to(mail, forgotten));
         let now = app.clock.now();
         for mail in mails.iter().filter(|mail| is_open(mail) && !is_under_way(mail, now)) {
             abandon(app, mail, now).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use keyledger_events::Position;
 
 use super::again::{PAGE_EVENTS, of_event};
+use super::erase::delete_mails;
 use super::{ForgettingError, erase};
 use crate::app::App;
 use crate::mail::FileTransport;
@@ -14,11 +15,14 @@ use crate::stop::Stopping;
 /// How often the ledger is asked.
 const POLL: Duration = Duration::from_millis(250);
 
-/// Follows the ledger. What was forgotten before this process began has been erased, unless the keys store was restored.
+/// Follows the ledger. Who was forgotten before this process began has been erased, unless the keys store was restored; but
+/// for mails in this server's folder, which a command that knows of another does not find.
 pub struct Follower {
     app: App,
     folder: Option<FileTransport>,
     seen: Position,
+    /// Whether the folder is rid of the mails to those who were forgotten before.
+    cleaned: bool,
     failing: bool,
 }
 
@@ -29,7 +33,7 @@ impl Follower {
     /// When the ledger does not answer.
     pub async fn begin(app: App, folder: Option<FileTransport>) -> Result<Self, ForgettingError> {
         let seen = if app.restored { Position::START } else { app.ledger.head().await?.position };
-        Ok(Self { app, folder, seen, failing: false })
+        Ok(Self { app, folder, seen, cleaned: false, failing: false })
     }
 
     /// Follows until told to stop.
@@ -46,6 +50,10 @@ impl Follower {
     }
 
     async fn pass(&mut self) -> Result<(), ForgettingError> {
+        if !self.cleaned {
+            self.clean().await?;
+            self.cleaned = true;
+        }
         loop {
             let page = self.app.ledger.forgotten(self.seen, PAGE_EVENTS).await?;
             if page.is_empty() {
@@ -59,6 +67,25 @@ impl Follower {
                 self.seen = recorded.position;
             }
         }
+    }
+
+    /// Deletes the mails to those who were forgotten before this server began.
+    async fn clean(&self) -> Result<(), ForgettingError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let mut after = Position::START;
+        while after < self.seen {
+            let page = self.app.ledger.forgotten(after, PAGE_EVENTS).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            for recorded in page.iter().take_while(|recorded| recorded.position <= self.seen) {
+                let Some(forgotten) = of_event(recorded)? else { continue };
+                let deleted = delete_mails(&self.app, folder, &forgotten).await?;
+                if deleted > 0 {
+                    tracing::info!(team = %recorded.team, customer = %recorded.stream.id, deleted, "mails to a forgotten customer are deleted");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Says so once.

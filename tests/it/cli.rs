@@ -147,7 +147,7 @@ async fn a_licence_is_shown_as_it_was(backend: Backend) -> TestResult {
 async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
     let app = TestApp::builder(backend).build().await?;
     let unknown = Uuid::new_v4().to_string();
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["licence"], 2, "licence"),
         (&["team", "create"], 2, "NAME"),
         (&["license", "list", "--nonsense"], 2, "--nonsense"),
@@ -159,6 +159,12 @@ async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
             1,
             "no/such/file",
         ),
+        (&["events", "list", "--since", "yesterday"], 2, "2026-01-31T18:30:00Z"),
+        (&["license", "list", "--team", "acme"], 2, "keyledger team list"),
+        (&["license", "list", "--limit", "0"], 2, "--limit"),
+        // Nobody listens there.
+        (&["team", "list", "--database-url", "postgres://me:secret@127.0.0.1:1/ledger"], 1, "refused"),
+        (&["team", "list", "--database-url", "postgres://me:secret@127.0.0.1:1/ledger"], 1, "127.0.0.1:1/ledger"),
     ];
     for (args, code, named) in cases {
         let output = app.server.cli_output(args, None).await?;
@@ -166,6 +172,12 @@ async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
         assert!(said.contains(named), "{args:?}: {said}");
         assert!(output.stdout.is_empty(), "{args:?} says on stdout: {}", String::from_utf8_lossy(&output.stdout));
+        assert!(!said.contains("secret@"), "{args:?}: {said}");
+    }
+    for (name, value) in [("KEYLEDGER_LOG", "inof"), ("KEYLEDGER_LOG_FORMAT", "xml")] {
+        let output = app.server.command(&["team", "list"]).env(name, value).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(name) && said.contains(value), "{said}");
     }
     Ok(())
 }
@@ -176,6 +188,19 @@ async fn secrets_come_from_files_and_pipes(backend: Backend) -> TestResult {
     // The end of the line that editors and `echo` leave is no part of a secret.
     std::fs::write(&file, "whsec_from_a_file\n")?;
     app.integrate("stripe", &["--webhook-secret", &format!("@{}", file.display())]).await?;
+    for (option, secret, doubt) in [
+        ("--webhook-secret", "we_1a2b", "begins with whsec_"),
+        ("--api-key", "sk_test_1a2b", "a restricted one"),
+        ("--api-key", "key_1a2b", "begins with rk_"),
+        ("--api-key", "rk_test_1a2b", ""),
+    ] {
+        let set = ["integration", "set", "stripe", "--team", &app.team, option, secret];
+        let output = app.server.cli_output(&set, None).await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains(doubt), "{secret} is taken: {said}");
+        assert_eq!(said.contains("note:"), !doubt.is_empty(), "{said}");
+        assert!(!said.contains(secret), "{said}");
+    }
     let piped = ["integration", "set", "stripe", "--team", &app.team, "--webhook-secret", "-"];
     let output = app.server.cli_output(&piped, Some("whsec_from_a_pipe\n")).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -208,10 +233,22 @@ async fn commands_need_no_server(backend: Backend) -> TestResult {
     // A ledger that is not there is not in order.
     let nowhere = tempfile::tempdir()?.path().join("mistyped");
     let named = format!("sqlite:{}", nowhere.display());
-    let refused = app.server.cli_output(&["audit", "verify", "--json", "--database-url", &named], None).await?;
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(1) && said.contains("there is no ledger in"), "{said}");
-    assert!(!nowhere.exists(), "and is not made");
+    let copy = nowhere.with_extension("copy");
+    let copy = copy.to_string_lossy();
+    for args in [
+        &["audit", "verify"][..],
+        &["license", "list"],
+        &["events", "list"],
+        &["keys", "show"],
+        &["projections", "status"],
+        &["backup", "--to", &copy],
+    ] {
+        let args = [args, &["--json", "--database-url", &named]].concat();
+        let refused = app.server.cli_output(&args, None).await?;
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && said.contains("there is no ledger in"), "{args:?}: {said}");
+        assert!(!nowhere.exists(), "and is not made");
+    }
     let unknown = app.server.cli_output(&["events", "list", "--type", "LicenceIssued"], None).await?;
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(unknown.status.code() == Some(2) && said.contains("no type of event `LicenceIssued`"), "{said}");

@@ -20,6 +20,7 @@ on_both_stores!(
     whoever_buys_again_is_somebody_new,
     what_is_under_way_for_a_forgotten_person_is_concluded,
     a_restored_keys_store_forgets_again,
+    a_server_deletes_mails_that_a_command_did_not_find,
 );
 
 /// A seller whose server logs all it can.
@@ -339,4 +340,24 @@ fn mail_to(folder: &Path, email: &str) -> Result<PathBuf, Error> {
         }
     }
     Err("no mail to them".into())
+}
+
+/// A command that is not told where the server writes mails looks for them elsewhere.
+async fn a_server_deletes_mails_that_a_command_did_not_find(backend: Backend) -> TestResult {
+    let mut app = selling(backend).await?;
+    let (theirs, others) = (checkout(&app), checkout(&app));
+    app.deliver(&[theirs.completed(), others.completed()]).await?;
+    app.settle().await?;
+    assert_eq!(app.mails()?.len(), 2);
+    assert!(app.server.terminate().await?.success());
+    let elsewhere = format!("file:{}", app.server.folder().join("elsewhere").display());
+    let forget = ["customer", "forget", "--team", &app.team, "--email", &theirs.email, "--mail-url", &elsewhere];
+    let output = app.server.cli_output(&forget, None).await?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("elsewhere are deleted"), "{said}");
+    assert_eq!(app.mails()?.len(), 2);
+    app.server.restart().await?;
+    eventually("the mail is deleted", async || Ok((app.mails()?.len() == 1).then_some(()))).await?;
+    assert!(app.mails()?[0].to.contains(&others.email), "{:?}", app.mails()?[0].to);
+    Ok(())
 }

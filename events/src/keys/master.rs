@@ -31,6 +31,12 @@ pub enum MasterKeyError {
         /// Where the text came from.
         origin: String,
     },
+    /// The keys store is under a master key, and the file that is to hold it is not there.
+    #[error(
+        "there is no master key in {0}, and this keys store is under one: put the file back (a backup has it where it was \
+         asked for), or name its place with --master-key-file"
+    )]
+    Missing(PathBuf),
     /// The keys store is under another master key.
     #[error(
         "the master key from {origin} is not the one that this keys store is under (that one's id begins with {in_force}); \

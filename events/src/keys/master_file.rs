@@ -9,6 +9,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{MasterKey, MasterKeyError};
+use crate::private::{hand_over, parent, private_file};
 
 /// Reads the key.
 pub(super) fn read(path: &Path) -> Result<MasterKey, MasterKeyError> {
@@ -44,6 +45,10 @@ pub(super) fn replace(path: &Path, key: &MasterKey) -> Result<PathBuf, MasterKey
     }
     create(&kept, &before).map_err(at)?;
     let draft = draft(path, key).map_err(at)?;
+    #[cfg(unix)]
+    for made in [&draft, &kept] {
+        File::open(made).and_then(|made| hand_over(&made, path)).map_err(at)?;
+    }
     fs::rename(&draft, path).map_err(at)?;
     sync_folder(path).map_err(at)?;
     Ok(kept)
@@ -52,20 +57,12 @@ pub(super) fn replace(path: &Path, key: &MasterKey) -> Result<PathBuf, MasterKey
 /// A complete key under a name of its own, beside `path`.
 fn draft(path: &Path, key: &MasterKey) -> io::Result<PathBuf> {
     let draft = path.with_extension(format!("draft-{}", Uuid::new_v4()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
+    let mut file = private_file(&draft, OpenOptions::new().write(true).create_new(true))?;
     file.write_all(key.to_hex().as_bytes())?;
     file.sync_all()?;
     Ok(draft)
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    // A bare file name has the empty path as its parent, which cannot be opened.
-    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
-    }
+    File::open(parent(path))?.sync_all()
 }

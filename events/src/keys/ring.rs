@@ -85,11 +85,14 @@ impl KeyRing {
         Self { vault, masters: Arc::new(RwLock::new(masters)), cache: Arc::default(), source: Arc::default() }
     }
 
-    /// A ring over `vault`, opened by the master key in `file`, which is made when there is none.
+    /// A ring over `vault`, opened by the master key in `file`, which is made when there is none for a new keys store.
     ///
     /// # Errors
     /// When it is not the one that the keys store is under.
     pub async fn open_with_file(file: &Path, vault: SharedKeyVault) -> Result<Self, MasterKeyError> {
+        if matches!(file.try_exists(), Ok(false)) && vault.is_in_use().await? {
+            return Err(MasterKeyError::Missing(file.to_owned()));
+        }
         let source = Source { name: file.display().to_string(), file: Some(file.to_owned()) };
         Self::with_master(MasterKey::load_or_create(file)?, source, vault).await
     }

@@ -48,6 +48,11 @@ pub trait KeyVault: KeyStore {
     /// The master key in force; `None` before the first process told.
     async fn master(&self) -> Result<Option<MasterRecord>, sqlx::Error>;
 
+    /// Whether it is under a master key: any process that opens it sees to that.
+    async fn is_in_use(&self) -> Result<bool, sqlx::Error> {
+        Ok(self.master().await?.is_some() || !self.page(None, 1).await?.is_empty())
+    }
+
     /// Tells which master key is in force, unless that is known.
     async fn register_master(&self, id: Uuid) -> Result<(), sqlx::Error>;
 

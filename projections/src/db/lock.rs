@@ -1,8 +1,9 @@
 //! Locks that end with their holder, however it ends: of all processes, one at a time computes a view anew.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
 
+use keyledger_events::private_file;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
@@ -28,7 +29,10 @@ impl BuildLocks {
     pub(crate) async fn try_take(&mut self, view: &str) -> Result<bool, sqlx::Error> {
         match &mut self.0 {
             Kind::Sqlite { folder, files } => {
-                let file = File::create(folder.join(format!("rebuild-{view}.lock")))?;
+                let path = folder.join(format!("rebuild-{view}.lock"));
+                let file = private_file(&path, OpenOptions::new().write(true).create(true).truncate(false));
+                let file =
+                    file.map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
                 match file.try_lock() {
                     Ok(()) => files.push(file),
                     Err(TryLockError::WouldBlock) => return Ok(false),

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::verify;
 use crate::admin::export::{Export, Format};
 use crate::app::App;
-use crate::cli::args::AnyTeamArg;
+use crate::cli::args::{AnyTeamArg, time};
 use crate::cli::output::{Output, OutputError, note};
 use crate::proofs::{LogKey, sign_now};
 
@@ -28,10 +28,10 @@ pub(in crate::cli) struct ExportArgs {
     #[command(flatten)]
     team: AnyTeamArg,
     /// Only events recorded at this time or later: 2026-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<Timestamp>,
     /// Only events recorded before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
     /// Only events of this type; several are allowed.
     #[arg(long = "type", value_name = "NAME")]

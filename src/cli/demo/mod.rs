@@ -93,7 +93,7 @@ fn options(global: &Global, listen: String) -> anyhow::Result<ServeOptions> {
 async fn refuse_a_real_ledger(global: &Global) -> anyhow::Result<()> {
     let database = global.database();
     global
-        .with_app(Reads::Views, async |app, _| {
+        .with_app_or_new(Reads::Views, async |app, _| {
             let Some(other) = teams::list(app).await?.into_iter().find(|team| team.name != SHOP) else { return Ok(()) };
             let elsewhere = match &database {
                 DatabaseUrl::Sqlite(_) => "with --database-url sqlite:./demo",

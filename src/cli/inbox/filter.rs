@@ -7,6 +7,8 @@ use keyledger_events::Timestamp;
 use keyledger_events::event::inbox::Provider;
 use keyledger_projections::{InboxFilter, Outcome};
 
+use crate::cli::args::time;
+
 /// Which deliveries.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct FilterArgs {
@@ -23,10 +25,10 @@ pub(in crate::cli) struct FilterArgs {
     #[arg(long)]
     text: Option<String>,
     /// Only received at this time or later.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Only received before this time.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
 }
 

@@ -6,7 +6,7 @@ use keyledger_projections::HookState;
 use uuid::Uuid;
 
 use crate::admin::webhooks::OVERLAP_HOURS;
-use crate::cli::args::{LimitArg, TeamArg};
+use crate::cli::args::{LimitArg, TeamArg, time};
 use crate::cli::secret::SecretSource;
 use crate::cli::serve::HookArgs;
 
@@ -100,7 +100,7 @@ pub(in crate::cli) struct RedeliverArgs {
     #[arg(long, value_name = "ID", requires = "since")]
     pub(super) webhook: Option<Uuid>,
     /// … of what happened, or was asked for, from this time on.
-    #[arg(long, value_name = "TIME", requires = "webhook")]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "webhook")]
     pub(super) since: Option<Timestamp>,
     #[command(flatten)]
     pub(super) team: AnyTeam,

@@ -34,6 +34,11 @@ impl FileTransport {
         Self { folder }
     }
 
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the mail with this Message-ID is or will be, with or without angle brackets.
     pub fn path_of(&self, message_id: &str) -> PathBuf {
         self.folder.join(file_name(message_id))
