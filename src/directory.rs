@@ -137,9 +137,14 @@ impl Directory {
     /// When the views do not answer or a secret does not open.
     pub async fn team(&self, id: TeamId) -> Result<Option<Arc<Team>>, DirectoryError> {
         let stamp = self.stamp();
-        if let Some(team) = self.cached(id, stamp) {
-            return Ok(Some(team));
+        match self.cached(id, stamp) {
+            Some(team) => Ok(Some(team)),
+            // A place of its own, for it is rare and large.
+            None => Box::pin(self.read(id, stamp)).await,
         }
+    }
+
+    async fn read(&self, id: TeamId, stamp: Stamp) -> Result<Option<Arc<Team>>, DirectoryError> {
         let scope = self.views.team(id);
         let Some(config) = scope.config().await? else { return Ok(None) };
         let products = scope.products().await?.into_iter().map(|product| (product.id, product)).collect();

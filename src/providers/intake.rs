@@ -50,7 +50,8 @@ async fn record(app: &App, incoming: &Incoming<'_>, conclusion: Conclusion) -> R
     Ok(matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. }))
 }
 
-/// Takes in a delivery from Stripe whose signature is good, or an event that Stripe's API showed.
+/// Takes in a delivery from Stripe whose signature is good, or an event that Stripe's API showed. What is rare is boxed,
+/// so that the others need little room.
 ///
 /// # Errors
 /// When it cannot be recorded now; the sender must try again.
@@ -58,10 +59,10 @@ pub async fn stripe(app: &App, team: &Team, door: Door<'_>, body: &[u8]) -> Resu
     let _present = app.crowd.join();
     let (incoming, illegible) = Incoming::read(team, Provider::Stripe, door, BTreeMap::new(), body);
     if let Some(reason) = illegible {
-        return unreadable(app, &incoming, reason).await;
+        return Box::pin(unreadable(app, &incoming, reason)).await;
     }
     if !team.is_enabled(Provider::Stripe) {
-        return switched_off(app, &incoming).await;
+        return Box::pin(switched_off(app, &incoming)).await;
     }
     let appended = match incoming.useless() {
         None => {
@@ -75,9 +76,9 @@ pub async fn stripe(app: &App, team: &Team, door: Door<'_>, body: &[u8]) -> Resu
             incoming.door.sign(&mut request);
             matches!(app.writer.append(request).await?, AppendOutcome::Appended { .. })
         }
-        Some(reason) => record(app, &incoming, Conclusion::Ignored(reason)).await?,
+        Some(reason) => Box::pin(record(app, &incoming, Conclusion::Ignored(reason))).await?,
     };
-    if appended { Ok(incoming.received(false)) } else { again(app, &incoming).await }
+    if appended { Ok(incoming.received(false)) } else { Box::pin(again(app, &incoming)).await }
 }
 
 /// Takes in a delivery from Polymart whose signature is good. What follows from it is done before the answer.
@@ -93,10 +94,10 @@ pub async fn polymart(
     let _present = app.crowd.join();
     let (incoming, illegible) = Incoming::read(team, Provider::Polymart, Door::Delivered, query, body);
     if let Some(reason) = illegible {
-        return unreadable(app, &incoming, reason).await;
+        return Box::pin(unreadable(app, &incoming, reason)).await;
     }
     if !team.is_enabled(Provider::Polymart) {
-        return switched_off(app, &incoming).await;
+        return Box::pin(switched_off(app, &incoming)).await;
     }
     for _ in 0..CONFLICTS_MAX {
         let recording = incoming.recording(app);
@@ -108,7 +109,7 @@ pub async fn polymart(
         match app.writer.append(request).await? {
             AppendOutcome::Appended { .. } => return Ok(answer),
             AppendOutcome::Conflict { stream, .. } if stream != incoming.stream() => {}
-            _ => return again(app, &incoming).await,
+            _ => return Box::pin(again(app, &incoming)).await,
         }
     }
     Err(InterpretError::Contended)

@@ -175,7 +175,8 @@ impl LicenseCache {
         let id = match self.keys.get(&key) {
             Some(id) => id,
             None => {
-                let Some(id) = views.team(team).license_by_key(lookup).await? else { return Ok(None) };
+                let found = Box::pin(views.team(team).license_by_key(lookup)).await?;
+                let Some(id) = found else { return Ok(None) };
                 self.keys.insert(key, id);
                 id
             }
@@ -197,9 +198,14 @@ impl LicenseCache {
     /// # Errors
     /// When the ledger does not answer or holds what this build cannot read.
     pub async fn known(&self, slot: &Arc<Slot>) -> Result<Option<Arc<Known>>, CacheError> {
-        if let Some(known) = slot.current() {
-            return Ok(Some(known));
+        match slot.current() {
+            Some(known) => Ok(Some(known)),
+            // A place of its own, for it is rare and large.
+            None => Box::pin(self.read(slot)).await,
         }
+    }
+
+    async fn read(&self, slot: &Arc<Slot>) -> Result<Option<Arc<Known>>, CacheError> {
         let _one_reads = slot.reading.lock().await;
         for _ in 0..READS_MAX {
             if let Some(known) = slot.current() {

@@ -138,14 +138,20 @@ impl Verifier {
     /// # Errors
     /// When ledger, views, keys or activity do not answer; never as a form of "no".
     pub async fn verify(&self, team: TeamId, asked: &Asked, caller: &Caller) -> Result<Verified, VerifyError> {
-        if self.follower.age().is_none_or(|age| age > STALE_MAX) && !self.follower.refreshed(CATCH_UP_MAX).await {
+        // What is rare is boxed, here and below: a verdict from memory needs little room.
+        let is_stale = self.follower.age().is_none_or(|age| age > STALE_MAX);
+        if is_stale && !Box::pin(self.follower.refreshed(CATCH_UP_MAX)).await {
             return Err(VerifyError::Stale);
         }
         let verified = self.attempt(team, asked, caller).await?;
         if verified.verdict.is_ok() {
             return Ok(verified);
         }
-        // Nobody says no from memory: what it did not know may be in the ledger.
+        Box::pin(self.attempt_anew(team, asked, caller)).await
+    }
+
+    /// Nobody says no from memory: what it did not know may be in the ledger.
+    async fn attempt_anew(&self, team: TeamId, asked: &Asked, caller: &Caller) -> Result<Verified, VerifyError> {
         self.catch_up().await?;
         self.attempt(team, asked, caller).await
     }
@@ -160,9 +166,9 @@ impl Verifier {
         Ok(self.app.runner.catch_up(head, &views, CATCH_UP_MAX).await?)
     }
 
-    /// A verdict on what is known now. One that changes the licence is decided on its own, one after the other.
+    /// A verdict on what is known now.
     async fn attempt(&self, team: TeamId, asked: &Asked, caller: &Caller) -> Result<Verified, VerifyError> {
-        let mut found = match self.find(team, asked, caller).await? {
+        let found = match self.find(team, asked, caller).await? {
             Ok(found) => found,
             Err(refused) => return Ok(*refused),
         };
@@ -170,9 +176,20 @@ impl Verifier {
         let now = self.app.clock.now();
         let first = self.decide(&found, asked, caller, &mut seen, now).await?;
         match first {
-            Ok(effects) if !effects.is_empty() => {}
-            other => return Ok(found.concluded(other.map(drop))),
+            Ok(effects) if !effects.is_empty() => Box::pin(self.change(found, asked, caller, seen)).await,
+            other => Ok(found.concluded(other.map(drop))),
         }
+    }
+
+    /// A verdict that changes the licence: decided on its own, one after the other.
+    async fn change(
+        &self,
+        mut found: Found,
+        asked: &Asked,
+        caller: &Caller,
+        mut seen: Seen,
+    ) -> Result<Verified, VerifyError> {
+        let team = found.team.config.id;
         let slot = found.slot.clone();
         let _one_decides = slot.deciding.lock().await;
         for _ in 0..DECISIONS_MAX {
@@ -241,7 +258,7 @@ impl Verifier {
                 Err(Stop::Unseen(kind)) => kind,
             };
             let team = found.team.config.id;
-            let last_seen = last_seen(&self.app, team, found.id(), kind).await?;
+            let last_seen = Box::pin(last_seen(&self.app, team, found.id(), kind)).await?;
             match kind {
                 SeatKind::Device => seen.devices = Some(last_seen),
                 SeatKind::Address => seen.addresses = Some(last_seen),

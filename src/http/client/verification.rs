@@ -80,13 +80,13 @@ async fn handle(
         Ok(asked) => asked,
         Err(bad) => {
             let reply = Reply::refusal(Code::BadRequest, &bad.details);
-            tell(front, team, kind, None, &caller, reply.code, begun).await;
+            Box::pin(tell(front, team, kind, None, &caller, reply.code, begun)).await;
             return respond(front, &reply, bad.challenge.as_deref());
         }
     };
     if let Err(wait) = front.verify_limits.count(caller.address, team, &asked.license_key) {
         let reply = Reply { retry_after: Some(wait), ..Reply::refusal(Code::RateLimit, "Rate limited") };
-        tell(front, team, kind, Some(&asked), &caller, reply.code, begun).await;
+        Box::pin(tell(front, team, kind, Some(&asked), &caller, reply.code, begun)).await;
         return respond(front, &reply, asked.challenge.as_deref());
     }
     match front.verifier.verify(team, &asked, &caller).await {
@@ -156,7 +156,7 @@ async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<R
     let (Some(team), Some(license)) = (&verified.team, verified.license()) else { return Err(AcceptError::NoLicense) };
     let data = answer::data(&front.app, team, license).await?;
     let challenge_response = match &asked.challenge {
-        Some(challenge) => Some(front.team_signers.answer(&team.config, challenge).await?),
+        Some(challenge) => Some(Box::pin(front.team_signers.answer(&team.config, challenge)).await?),
         None => None,
     };
     let details = match asked.kind {

@@ -42,6 +42,14 @@ impl Front {
         {
             return Ok(team);
         }
+        Box::pin(self.verified_anew(caller, verify)).await
+    }
+
+    async fn verified_anew<E: std::fmt::Display>(
+        &self,
+        caller: &Caller,
+        verify: impl Fn(&[&[u8]]) -> Result<(), E>,
+    ) -> Result<Arc<Team>, HttpError> {
         let team = self.app.fresh_team(caller.team).await?;
         let Some(team) = team.filter(|team| team.config.integration(caller.provider).is_some()) else {
             let message = format!("no team {} with a {} integration", caller.team, caller.provider);
