@@ -39,8 +39,8 @@ impl RequestKind {
 }
 
 /// A device or an address was seen with a licence.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen<'a> {
     /// Whose licence.
     pub team: TeamId,
     /// Which one.
@@ -50,9 +50,9 @@ pub struct Seen {
     /// Its seat's id.
     pub seat_id: Uuid,
     /// The hardware identifier or the address.
-    pub identifier: String,
+    pub identifier: &'a str,
     /// From which country, where that is known.
-    pub country: Option<String>,
+    pub country: Option<&'a str>,
     /// When.
     pub at: Timestamp,
     /// Whether other processes must know to the second, because a short timeout may free the seat.
@@ -77,7 +77,7 @@ pub struct LastSeen {
 /// A verification and how it was answered. The licence key is never in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LoggedRequest {
+pub struct LoggedRequest<T = String> {
     /// When.
     pub at: Timestamp,
     /// Whose licence.
@@ -94,17 +94,39 @@ pub struct LoggedRequest {
     /// The customer who was named.
     pub customer_id: Option<Uuid>,
     /// The hardware identifier.
-    pub device: Option<String>,
+    pub device: Option<T>,
     /// The client's address.
-    pub address: Option<String>,
+    pub address: Option<T>,
     /// The client's country.
-    pub country: Option<String>,
+    pub country: Option<T>,
     /// The program's version.
-    pub version: Option<String>,
+    pub version: Option<T>,
     /// The program's branch.
-    pub branch: Option<String>,
+    pub branch: Option<T>,
     /// How long the answer took, in microseconds.
     pub latency_us: i64,
+}
+
+impl<T> LoggedRequest<T> {
+    /// The same with its texts in another form.
+    pub(super) fn map<U>(self, mut text: impl FnMut(T) -> U) -> LoggedRequest<U> {
+        let Self { at, team, kind, code, license_id, product_id, customer_id, .. } = self;
+        LoggedRequest {
+            at,
+            team,
+            kind,
+            code,
+            license_id,
+            product_id,
+            customer_id,
+            device: self.device.map(&mut text),
+            address: self.address.map(&mut text),
+            country: self.country.map(&mut text),
+            version: self.version.map(&mut text),
+            branch: self.branch.map(text),
+            latency_us: self.latency_us,
+        }
+    }
 }
 
 /// An entry of the log.

@@ -4,6 +4,7 @@
 mod entry;
 mod forget;
 mod lately;
+mod log;
 mod pending;
 mod read;
 mod run;
@@ -77,7 +78,7 @@ impl Activity {
     }
 
     /// A device or an address was seen with a licence.
-    pub fn seen(&self, seen: Seen) {
+    pub fn seen(&self, seen: Seen<'_>) {
         self.pending().seen(seen);
     }
 
@@ -86,14 +87,33 @@ impl Activity {
         self.pending().used(Used::License, team, license_id, at);
     }
 
+    /// A verification was answered with success, for what has these seats.
+    pub fn verified<'a>(
+        &self,
+        license_id: Uuid,
+        seats: impl IntoIterator<Item = Seen<'a>>,
+        request: LoggedRequest<&str>,
+    ) {
+        let mut pending = self.pending();
+        pending.used(Used::License, request.team, license_id, request.at);
+        seats.into_iter().for_each(|seen| pending.seen(seen));
+        let logged = pending.log(request);
+        drop(pending);
+        self.tell(logged);
+    }
+
     /// An API key was used.
     pub fn key_used(&self, team: TeamId, key_id: Uuid, at: Timestamp) {
         self.pending().used(Used::ApiKey, team, key_id, at);
     }
 
     /// A verification was answered.
-    pub fn log(&self, request: LoggedRequest) {
-        let (logged, soon) = self.pending().log(request);
+    pub fn log(&self, request: LoggedRequest<&str>) {
+        let logged = self.pending().log(request);
+        self.tell(logged);
+    }
+
+    fn tell(&self, (logged, soon): (bool, bool)) {
         if soon {
             self.log_soon.notify_one();
         }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::entry::{LastSeen, LoggedRequest, Seen};
 use super::lately::Lately;
+use super::log::Log;
 
 /// Log entries that wait at most; further ones are dropped and counted.
 const LOG_ENTRIES_MAX: usize = 100_000;
@@ -43,7 +44,7 @@ pub(super) type SeatKey = (TeamId, Uuid, SeatKind, Uuid);
 pub(super) struct Pending {
     pub(super) seats: HashMap<SeatKey, LastSeen>,
     pub(super) uses: HashMap<(TeamId, Used, Uuid), Timestamp>,
-    pub(super) log: Vec<LoggedRequest>,
+    pub(super) log: Log,
     lately: Lately,
 }
 
@@ -71,11 +72,12 @@ impl Pending {
         Self { seats, uses, log, lately: Lately::default() }
     }
 
-    pub(super) fn seen(&mut self, seen: Seen) {
+    pub(super) fn seen(&mut self, seen: Seen<'_>) {
         let Seen { team, license_id, kind, seat_id, identifier, country, at, exact } = seen;
-        if !self.lately.is_news(&(team, license_id, kind, seat_id), at, exact) {
+        if !self.lately.is_news(&(team, license_id), &(kind, seat_id), at, exact) {
             return;
         }
+        let country = country.map(str::to_owned);
         match self.seats.entry((team, license_id, kind, seat_id)) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
@@ -85,13 +87,14 @@ impl Pending {
                 known.last_seen = known.last_seen.max(at);
             }
             Entry::Vacant(free) => {
+                let identifier = identifier.to_owned();
                 free.insert(LastSeen { seat_id, identifier, country, first_seen: at, last_seen: at });
             }
         }
     }
 
     pub(super) fn used(&mut self, what: Used, team: TeamId, id: Uuid, at: Timestamp) {
-        if self.lately.is_news(&(team, what, id), at, false) {
+        if self.lately.is_news(&(team, id), &what, at, false) {
             self.note_use(what, team, id, at);
         }
     }
@@ -102,7 +105,7 @@ impl Pending {
     }
 
     /// Whether there was a place for it, and whether it is the one with which the log is to be written down.
-    pub(super) fn log(&mut self, request: LoggedRequest) -> (bool, bool) {
+    pub(super) fn log(&mut self, request: LoggedRequest<&str>) -> (bool, bool) {
         let free = self.log.len() < LOG_ENTRIES_MAX;
         if free {
             self.log.push(request);
@@ -129,7 +132,7 @@ impl Pending {
         let newer = std::mem::replace(&mut self.log, taken.log);
         let free = LOG_ENTRIES_MAX.saturating_sub(self.log.len());
         let dropped = newer.len().saturating_sub(free);
-        self.log.extend(newer.into_iter().take(free));
+        newer.iter().take(free).for_each(|request| self.log.push(request));
         u64::try_from(dropped).unwrap_or(u64::MAX)
     }
 
@@ -153,7 +156,7 @@ impl Pending {
         }
         let mut all: Vec<_> = all.into_values().collect();
         for seat in &mut all {
-            let lately = self.lately.last(&(team, license_id, kind, seat.seat_id));
+            let lately = self.lately.last(&(team, license_id), &(kind, seat.seat_id));
             seat.last_seen = lately.map_or(seat.last_seen, |at| at.max(seat.last_seen));
         }
         all.sort_by_key(|seat| std::cmp::Reverse((seat.last_seen, seat.seat_id)));
@@ -186,14 +189,14 @@ impl Pending {
             }
         }
         for (id, at) in &mut stored {
-            *at = self.lately.last(&(team, what, *id)).map_or(*at, |lately| lately.max(*at));
+            *at = self.lately.last(&(team, *id), &what).map_or(*at, |lately| lately.max(*at));
         }
         stored
     }
 
     pub(super) fn forget_seat(&mut self, team: TeamId, license_id: Uuid, seat_id: Uuid) {
         for kind in [SeatKind::Device, SeatKind::Address] {
-            self.lately.forget(&(team, license_id, kind, seat_id));
+            self.lately.forget(&(team, license_id), &(kind, seat_id));
         }
         self.seats.retain(|key, _| (key.0, key.1, key.3) != (team, license_id, seat_id));
     }

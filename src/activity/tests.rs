@@ -6,7 +6,7 @@ use keyledger_events::{Timestamp, id};
 use keyledger_projections::SeatKind;
 use uuid::Uuid;
 
-use super::{LoggedRequest, RequestFilter, RequestKind, Seen};
+use super::{Activity, LoggedRequest, RequestFilter, RequestKind, Seen};
 use crate::test_support::{DAY, Home, TestResult, noon_and, stories};
 
 stories!(
@@ -20,13 +20,13 @@ stories!(
     figures_count_what_was_asked,
 );
 
-fn seen(home: &Home, license_id: Uuid, seat_id: Uuid, seconds: i64) -> Seen {
-    let at = noon_and(seconds);
-    let identifier = format!("device {seat_id}");
-    Seen { team: home.team, license_id, kind: SeatKind::Device, seat_id, identifier, country: None, at, exact: false }
+fn see(activity: &Activity, home: &Home, license_id: Uuid, seat_id: Uuid, seconds: i64) {
+    let (team, kind, at) = (home.team, SeatKind::Device, noon_and(seconds));
+    let identifier = &format!("device {seat_id}");
+    activity.seen(Seen { team, license_id, kind, seat_id, identifier, country: None, at, exact: false });
 }
 
-fn asked(home: &Home, code: &'static str, license_id: Option<Uuid>, at: Timestamp) -> LoggedRequest {
+fn asked(home: &Home, code: &'static str, license_id: Option<Uuid>, at: Timestamp) -> LoggedRequest<&'static str> {
     LoggedRequest {
         at,
         team: home.team,
@@ -35,10 +35,10 @@ fn asked(home: &Home, code: &'static str, license_id: Option<Uuid>, at: Timestam
         license_id,
         product_id: Some(home.product),
         customer_id: None,
-        device: Some("device-of-a-tester".to_owned()),
-        address: Some("203.0.113.9".to_owned()),
-        country: Some("DE".to_owned()),
-        version: Some("1.0.0".to_owned()),
+        device: Some("device-of-a-tester"),
+        address: Some("203.0.113.9"),
+        country: Some("DE"),
+        version: Some("1.0.0"),
         branch: None,
         latency_us: 250,
     }
@@ -49,19 +49,19 @@ async fn what_was_seen_last_stands_whoever_writes_it(home: Home) -> TestResult {
     let (ours, (other, _)) = (home.app.activity.clone(), home.another().await?);
     let theirs = other.activity;
     let (license, one, two) = (id::fresh(), id::fresh(), id::fresh());
-    let last = async |activity: &super::Activity| -> TestResult<Vec<(Uuid, Timestamp, Timestamp)>> {
+    let last = async |activity: &Activity| -> TestResult<Vec<(Uuid, Timestamp, Timestamp)>> {
         let seats = activity.last_seen(home.team, license, SeatKind::Device).await?;
         Ok(seats.into_iter().map(|seat| (seat.seat_id, seat.first_seen, seat.last_seen)).collect())
     };
-    ours.seen(seen(&home, license, one, 10));
-    ours.seen(seen(&home, license, one, 5));
+    see(&ours, &home, license, one, 10);
+    see(&ours, &home, license, one, 5);
     assert_eq!(last(&ours).await?, [(one, noon_and(10), noon_and(10))]);
     assert_eq!(last(&theirs).await?, []);
     ours.flush().await?;
     assert_eq!(last(&theirs).await?, [(one, noon_and(10), noon_and(10))]);
-    theirs.seen(seen(&home, license, two, 30));
-    theirs.seen(seen(&home, license, one, 20));
-    ours.seen(seen(&home, license, one, 15));
+    see(&theirs, &home, license, two, 30);
+    see(&theirs, &home, license, one, 20);
+    see(&ours, &home, license, one, 15);
     theirs.flush().await?;
     ours.flush().await?;
     let expected = [(two, noon_and(30), noon_and(30)), (one, noon_and(10), noon_and(20))];
@@ -74,10 +74,10 @@ async fn what_was_seen_last_stands_whoever_writes_it(home: Home) -> TestResult {
 async fn a_seat_that_is_forgotten_was_never_seen(home: Home) -> TestResult {
     let activity = home.app.activity.clone();
     let (license, one, two) = (id::fresh(), id::fresh(), id::fresh());
-    activity.seen(seen(&home, license, one, 0));
+    see(&activity, &home, license, one, 0);
     activity.flush().await?;
-    activity.seen(seen(&home, license, one, 1));
-    activity.seen(seen(&home, license, two, 1));
+    see(&activity, &home, license, one, 1);
+    see(&activity, &home, license, two, 1);
     activity.forget_seat(home.team, license, one).await?;
     activity.flush().await?;
     let left = activity.last_seen(home.team, license, SeatKind::Device).await?;
@@ -91,14 +91,14 @@ async fn who_is_forgotten_is_in_no_file(home: Home) -> TestResult {
     let (theirs, others) = (id::fresh(), id::fresh());
     for number in 0..3_000_u32 {
         let license = if number % 50 == 7 { theirs } else { Uuid::new_v4() };
-        activity.seen(seen(&home, license, Uuid::new_v4(), 0));
+        see(&activity, &home, license, Uuid::new_v4(), 0);
         if number % 100 == 0 {
             activity.flush().await?;
         }
     }
     let (seat, kept) = (Uuid::new_v4(), Uuid::new_v4());
-    activity.seen(seen(&home, theirs, seat, 0));
-    activity.seen(seen(&home, others, kept, 0));
+    see(&activity, &home, theirs, seat, 0);
+    see(&activity, &home, others, kept, 0);
     activity.log(asked(&home, "VALID", Some(theirs), noon_and(1)));
     activity.log(asked(&home, "VALID", Some(others), noon_and(2)));
     let before = activity.last_seen(home.team, theirs, SeatKind::Device).await?;
@@ -159,7 +159,8 @@ async fn the_log_is_searched_and_read_in_pages(home: Home) -> TestResult {
     };
     let found = activity.requests(home.team, &expired, None, 1_000).await?;
     assert_eq!(found.len(), 10);
-    assert_eq!(found[0].request, asked(&home, "LICENSE_EXPIRED", Some(license), noon_and(114)));
+    let newest = asked(&home, "LICENSE_EXPIRED", Some(license), noon_and(114));
+    assert_eq!(found[0].request, newest.map(str::to_owned));
     let elsewhere = RequestFilter { address: Some("198.51.100.1".to_owned()), ..all };
     assert!(activity.requests(home.team, &elsewhere, None, 10).await?.is_empty());
     Ok(())

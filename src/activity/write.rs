@@ -51,7 +51,8 @@ pub(super) async fn all(database: &Database, pending: &Pending) -> Result<(), sq
         };
         tx.execute(sql, rows.iter().flat_map(columns).collect()).await?;
     }
-    for rows in chunks(&pending.log) {
+    let log: Vec<_> = pending.log.iter().collect();
+    for rows in chunks(&log) {
         let sql = format!(
             "{} {} (at, team, kind, code, license_id, product_id, customer_id, device, address, country, \
              version, branch, latency_us) VALUES {}",
@@ -77,8 +78,7 @@ fn seat_columns((team, license_id, kind, seat_id): &SeatKey, seat: &LastSeen) ->
     ]
 }
 
-fn columns(request: &LoggedRequest) -> [Value; 13] {
-    let text = |text: &Option<String>| Value::text_or_null(text.as_deref());
+fn columns(request: &LoggedRequest<&str>) -> [Value; 13] {
     [
         request.at.into(),
         request.team.into(),
@@ -87,11 +87,11 @@ fn columns(request: &LoggedRequest) -> [Value; 13] {
         Value::uuid_or_null(request.license_id),
         Value::uuid_or_null(request.product_id),
         Value::uuid_or_null(request.customer_id),
-        text(&request.device),
-        text(&request.address),
-        text(&request.country),
-        text(&request.version),
-        text(&request.branch),
+        Value::text_or_null(request.device),
+        Value::text_or_null(request.address),
+        Value::text_or_null(request.country),
+        Value::text_or_null(request.version),
+        Value::text_or_null(request.branch),
         request.latency_us.into(),
     ]
 }

@@ -60,7 +60,7 @@ impl Node {
         {
             // As the front door notes it.
             let at = home.app.clock.now();
-            let (kind, identifier) = (keyledger_projections::SeatKind::Device, holder.identifier.clone());
+            let (kind, identifier) = (keyledger_projections::SeatKind::Device, &holder.identifier);
             let (license_id, seat_id) = (self.license.id, holder.id);
             home.app.activity.seen(Seen {
                 team: home.team,

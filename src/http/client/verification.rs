@@ -1,5 +1,6 @@
 //! `POST /api/v1/client/teams/{teamId}/verification/verify` and `…/heartbeat`.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::activity::{LoggedRequest, RequestKind, Seen};
 use crate::http::openapi::{TeamPath, Verification, VerificationAnswer, VerificationErrors};
 use crate::http::{Front, address, body};
 use crate::verification::answer;
-use crate::verification::{Asked, BadField, Caller, Code, Verified};
+use crate::verification::{Asked, BadField, Caller, Code, Holder, Verified};
 
 #[utoipa::path(
     post,
@@ -183,7 +184,8 @@ async fn tell(
     // The log is the team's, if there is one.
     if front.verify_limits.is_told(caller.address, code) && matches!(front.app.directory.team(team).await, Ok(Some(_)))
     {
-        front.app.activity.log(logged(team, kind, asked, caller, code, None, front.app.clock.now(), begun));
+        let (at, address) = (front.app.clock.now(), caller.address.to_string());
+        front.app.activity.log(logged(team, kind, asked, (caller, &address), code, None, at, begun));
     }
 }
 
@@ -196,17 +198,6 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
         SeatKind::Device => settings.hwid_timeout_minutes,
     };
     let license_id = verified.license().map(|license| license.id);
-    if let (Code::Valid, Some(license_id)) = (code, license_id) {
-        activity.used(team, license_id, at);
-        for (kind, holder) in [(SeatKind::Address, &verified.address), (SeatKind::Device, &verified.device)] {
-            if let Some(holder) = holder {
-                let country = caller.country.clone().filter(|_| kind == SeatKind::Address);
-                let identifier = holder.identifier.clone();
-                let exact = timeout(kind).is_some_and(|minutes| minutes < TIMEOUT_EXACT_MINUTES);
-                activity.seen(Seen { team, license_id, kind, seat_id: holder.id, identifier, country, at, exact });
-            }
-        }
-    }
     let full = match code {
         Code::HwidLimitReached => Some(SeatKind::Device),
         Code::IpLimitReached => Some(SeatKind::Address),
@@ -215,20 +206,31 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
     if let (Some(kind), Some(license_id)) = (full, license_id) {
         front.limit_notices.reached(team, license_id, kind, at);
     }
-    activity.log(logged(team, asked.kind, Some(asked), caller, code, license_id, at, begun));
+    let address = verified.address.as_ref().map(|holder| Cow::Borrowed(holder.identifier.as_str()));
+    let address = address.unwrap_or_else(|| caller.address.to_string().into());
+    let request = logged(team, asked.kind, Some(asked), (caller, &address), code, license_id, at, begun);
+    let (Code::Valid, Some(license_id)) = (code, license_id) else { return activity.log(request) };
+    let seats = [(SeatKind::Address, &verified.address), (SeatKind::Device, &verified.device)];
+    let seen = seats.into_iter().filter_map(|(kind, holder)| {
+        let Holder { id, identifier, .. } = holder.as_ref()?;
+        let country = caller.country.as_deref().filter(|_| kind == SeatKind::Address);
+        let exact = timeout(kind).is_some_and(|minutes| minutes < TIMEOUT_EXACT_MINUTES);
+        Some(Seen { team, license_id, kind, seat_id: *id, identifier, country, at, exact })
+    });
+    activity.verified(license_id, seen, request);
 }
 
 #[expect(clippy::too_many_arguments, reason = "an entry has many columns")]
-fn logged(
+fn logged<'a>(
     team: TeamId,
     kind: RequestKind,
-    asked: Option<&Asked>,
-    caller: &Caller,
+    asked: Option<&'a Asked>,
+    (caller, address): (&'a Caller, &'a str),
     code: Code,
     license_id: Option<uuid::Uuid>,
     at: Timestamp,
     begun: Instant,
-) -> LoggedRequest {
+) -> LoggedRequest<&'a str> {
     LoggedRequest {
         at,
         team,
@@ -237,11 +239,11 @@ fn logged(
         license_id,
         product_id: asked.and_then(|asked| asked.product_id),
         customer_id: asked.and_then(|asked| asked.customer_id),
-        device: asked.and_then(|asked| asked.hardware_identifier.clone()),
-        address: Some(caller.address.to_string()),
-        country: caller.country.clone(),
-        version: asked.and_then(|asked| asked.version.clone()),
-        branch: asked.and_then(|asked| asked.branch.clone()),
+        device: asked.and_then(|asked| asked.hardware_identifier.as_deref()),
+        address: Some(address),
+        country: caller.country.as_deref(),
+        version: asked.and_then(|asked| asked.version.as_deref()),
+        branch: asked.and_then(|asked| asked.branch.as_deref()),
         latency_us: i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX),
     }
 }

@@ -89,13 +89,13 @@ impl Known {
     }
 
     /// When it was last seen, for the activity beside the ledger.
-    pub(super) fn seen(&self, scope: &Scope, license_id: Uuid) -> Seen {
+    pub(super) fn seen(&self, scope: &Scope, license_id: Uuid) -> Seen<'_> {
         Seen {
             team: scope.team,
             license_id,
             kind: self.kind,
             seat_id: self.holder.id,
-            identifier: self.holder.identifier.clone(),
+            identifier: &self.holder.identifier,
             country: self.row.country.as_deref().and_then(countries::two_letters),
             at: self.row.last_seen,
             exact: false,

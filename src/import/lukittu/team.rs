@@ -211,7 +211,7 @@ impl New<'_> {
             "HARDWARE_IDENTIFIER" => (BlacklistKind::Device, row.value.clone()),
             "COUNTRY" => {
                 let country = countries::two_letters(&row.value);
-                (BlacklistKind::Country, country.ok_or_else(|| format!("{} is no country", row.value))?)
+                (BlacklistKind::Country, country.ok_or_else(|| format!("{} is no country", row.value))?.to_owned())
             }
             other => return Err(format!("type is {other}, which is no kind of entry")),
         };
