@@ -2,7 +2,7 @@
 //!
 //! A command and a server open the same database the same way; several of them may do so at once.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use keyledger_events::keys::{KeyRing, KeyVault, MasterKey, MasterKeyError, Postg
 use keyledger_events::store::{
     LedgerError, MigrationError, PostgresLedger, RestoreDoor, SharedProofStore, SqliteLedger,
 };
-use keyledger_events::{Ledger, Position, SharedClock, SharedLedger, TeamId, Writer, private_file};
+use keyledger_events::{Ledger, Position, SharedClock, SharedLedger, TeamId, Writer, open_private};
 use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgConnection};
@@ -274,7 +274,7 @@ async fn open_files(folder: &Path, url: &DatabaseUrl) -> Result<(SqliteLedger, S
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     make_private_folder(folder).map_err(at)?;
     let lock = folder.join("start.lock");
-    let lock = private_file(&lock, OpenOptions::new().write(true).create(true).truncate(false)).map_err(at)?;
+    let lock = open_private(&lock).map_err(at)?;
     let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;
     let lock = lock.map_err(|error| at(std::io::Error::other(error)))?.map_err(at)?;
     let (ledger, keys) = (folder.join(LEDGER_FILE), folder.join(KEYS_FILE));

@@ -25,7 +25,7 @@ pub use envelope::{NewEvent, Provenance, RecordedEvent};
 pub use event::Event;
 pub use id::{Position, StreamId, StreamKind, TeamId};
 pub use own_thread::{give_way, spawn_on_own_thread};
-pub use private::private_file;
+pub use private::{create_private, open_private};
 pub use sealed::Sealed;
 pub use store::{Change, Ledger, LedgerError, SharedLedger};
 pub use writer::{AppendOutcome, AppendRequest, Expected, Observer, Writer, WriterError};

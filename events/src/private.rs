@@ -4,20 +4,41 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens a file, or makes it for its owner's eyes only, as `options` say.
+/// Makes a file where there is none, for its owner's eyes only.
 ///
 /// An administrator may run a command as root in a folder of the user whom the server runs as. What root makes there is
-/// that user's, who could not open it otherwise.
+/// that user's, who could not open it otherwise. It is only ever given what was made just now: a name that is there may
+/// lead to any other file.
+///
+/// # Errors
+/// When the system refuses, and when there is a file.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    create_private_like(path, parent(path))
+}
+
+/// As [`create_private`]; root's file is to belong to whom `like` belongs to.
+pub(crate) fn create_private_like(path: &Path, like: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    hand_over(&file, like)?;
+    #[cfg(not(unix))]
+    let _ = like;
+    Ok(file)
+}
+
+/// Opens a file to write to it as it is, and makes it as [`create_private`] does where there is none.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn private_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    hand_over(&file, parent(path))?;
-    Ok(file)
+pub fn open_private(path: &Path) -> io::Result<File> {
+    match create_private(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => OpenOptions::new().write(true).open(path),
+        made => made,
+    }
 }
 
 /// The folder that a path is in; a bare name's is the present one.
@@ -27,7 +48,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 
 /// Gives root's `file` to whom `like` belongs to; everybody else's stays.
 #[cfg(unix)]
-pub(crate) fn hand_over(file: &File, like: &Path) -> io::Result<()> {
+fn hand_over(file: &File, like: &Path) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, fchown};
 
     let (owned, wanted) = (file.metadata()?, std::fs::metadata(like)?);
@@ -47,19 +68,41 @@ mod tests {
     /// The user and the group `nobody`, or any other that is not root.
     const SOMEBODY: u32 = 65_534;
 
-    #[test]
-    fn a_private_file_is_of_whom_its_folder_is_of() -> io::Result<()> {
+    /// A folder that is somebody's; whose it is, where the test may not give it away.
+    fn folder_of_somebody() -> io::Result<(tempfile::TempDir, u32)> {
         let folder = tempfile::tempdir()?;
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        let is_root = std::fs::metadata(folder.path())?.uid() == 0;
-        if is_root {
+        if std::fs::metadata(folder.path())?.uid() == 0 {
             chown(folder.path(), Some(SOMEBODY), Some(SOMEBODY))?;
         }
         let owner = std::fs::metadata(folder.path())?.uid();
-        assert!(!is_root || owner == SOMEBODY);
-        let file = private_file(&folder.path().join("a"), OpenOptions::new().write(true).create_new(true))?;
-        let made = file.metadata()?;
-        assert_eq!((made.mode() & 0o777, made.uid()), (0o600, owner));
+        Ok((folder, owner))
+    }
+
+    #[test]
+    fn a_private_file_is_of_whom_its_folder_is_of() -> io::Result<()> {
+        let (folder, owner) = folder_of_somebody()?;
+        for make in [create_private, open_private] {
+            let path = folder.path().join("a");
+            let made = make(&path)?.metadata()?;
+            assert_eq!((made.mode() & 0o777, made.uid()), (0o600, owner));
+            std::fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+
+    /// Guards: somebody who has root give them a file that they name.
+    #[test]
+    fn what_was_there_is_given_to_nobody() -> io::Result<()> {
+        let (folder, _) = folder_of_somebody()?;
+        let elsewhere = tempfile::NamedTempFile::new()?;
+        let before = elsewhere.as_file().metadata()?;
+        let link = folder.path().join("start.lock");
+        std::os::unix::fs::symlink(elsewhere.path(), &link)?;
+        open_private(&link)?;
+        assert!(create_private(&link).is_err());
+        let after = elsewhere.as_file().metadata()?;
+        assert_eq!((after.uid(), after.mode()), (before.uid(), before.mode()));
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! A folder that appears under its name when everything in it is on disk. Until then it has another name, which the
 //! next attempt takes over.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use keyledger_events::{create_private, open_private};
 use sha2::{Digest as _, Sha256};
 
 use super::error::BackupError;
@@ -40,7 +41,7 @@ impl NewFolder {
     pub(super) fn begin_again(place: &Path) -> Result<Self, BackupError> {
         let lock_path = place.join(LOCK_FILE);
         if lock_path.exists() {
-            let lock = private_file(&lock_path, true)?;
+            let lock = open_private(&lock_path).map_err(BackupError::file(&lock_path))?;
             match lock.try_lock() {
                 Ok(()) => fs::remove_dir_all(place).map_err(BackupError::file(place))?,
                 Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(place.to_owned())),
@@ -64,7 +65,7 @@ impl NewFolder {
         let draft = place.with_file_name(name);
         private_folder(&draft)?;
         let lock_path = draft.join(LOCK_FILE);
-        let lock = private_file(&lock_path, true)?;
+        let lock = open_private(&lock_path).map_err(BackupError::file(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(place.to_owned())),
@@ -97,7 +98,7 @@ impl NewFolder {
     /// Begins a file.
     pub(super) fn file(&self, name: &'static str) -> Result<NewFile, BackupError> {
         let path = self.draft.join(name);
-        let to = BufWriter::with_capacity(1 << 18, private_file(&path, false)?);
+        let to = BufWriter::with_capacity(1 << 18, create_private(&path).map_err(BackupError::file(&path))?);
         Ok(NewFile { path, name, to, hasher: Sha256::new(), bytes: 0 })
     }
 
@@ -184,17 +185,6 @@ fn private_folder(path: &Path) -> Result<(), BackupError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(BackupError::file(path))
-}
-
-fn private_file(path: &Path, may_exist: bool) -> Result<File, BackupError> {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if may_exist {
-        options.create(true).truncate(false);
-    } else {
-        options.create_new(true);
-    }
-    keyledger_events::private_file(path, &mut options).map_err(BackupError::file(path))
 }
 
 /// The folder above; a bare name's is the present one.

@@ -1,11 +1,11 @@
 //! The master key beside a copy: put in only where it was asked for, and put back only where none is.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
+use keyledger_events::create_private;
 use keyledger_events::keys::{MasterKey, MasterKeyError};
-use keyledger_events::private_file;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -70,7 +70,7 @@ pub(super) fn for_restore(source: &MasterKeySource, copied: Option<&Path>) -> Re
 /// Writes a master key where none is.
 pub(super) fn install(path: &Path, text: &str) -> Result<(), RestoreCopyError> {
     let at = |source| RestoreCopyError::File { path: path.to_owned(), source };
-    let mut file = private_file(path, OpenOptions::new().write(true).create_new(true)).map_err(at)?;
+    let mut file = create_private(path).map_err(at)?;
     file.write_all(text.trim().as_bytes()).and_then(|()| file.sync_all()).map_err(at)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(at)?;

@@ -1,7 +1,7 @@
 //! The file of the master key: only its owner reads it, it is never half written, and a rotated key's predecessor stays
 //! beside it, for copies of the keys store from before.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{MasterKey, MasterKeyError};
-use crate::private::{hand_over, parent, private_file};
+use crate::private::{create_private_like, parent};
 
 /// Reads the key.
 pub(super) fn read(path: &Path) -> Result<MasterKey, MasterKeyError> {
@@ -22,7 +22,12 @@ pub(super) fn read(path: &Path) -> Result<MasterKey, MasterKeyError> {
 /// Writes a complete key beside `path` and links it into place, so that of two starting processes one wins
 /// and neither reads half a key.
 pub(super) fn create(path: &Path, key: &MasterKey) -> io::Result<()> {
-    let draft = draft(path, key)?;
+    create_like(path, key, parent(path))
+}
+
+/// As [`create`], for whom `like` belongs to.
+fn create_like(path: &Path, key: &MasterKey, like: &Path) -> io::Result<()> {
+    let draft = draft(path, key, like)?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
     sync_folder(path)?;
@@ -43,21 +48,17 @@ pub(super) fn replace(path: &Path, key: &MasterKey) -> Result<PathBuf, MasterKey
     if before.id() == key.id() {
         return Ok(kept);
     }
-    create(&kept, &before).map_err(at)?;
-    let draft = draft(path, key).map_err(at)?;
-    #[cfg(unix)]
-    for made in [&draft, &kept] {
-        File::open(made).and_then(|made| hand_over(&made, path)).map_err(at)?;
-    }
+    create_like(&kept, &before, path).map_err(at)?;
+    let draft = draft(path, key, path).map_err(at)?;
     fs::rename(&draft, path).map_err(at)?;
     sync_folder(path).map_err(at)?;
     Ok(kept)
 }
 
-/// A complete key under a name of its own, beside `path`.
-fn draft(path: &Path, key: &MasterKey) -> io::Result<PathBuf> {
+/// A complete key under a name of its own, beside `path`, for whom `like` belongs to.
+fn draft(path: &Path, key: &MasterKey, like: &Path) -> io::Result<PathBuf> {
     let draft = path.with_extension(format!("draft-{}", Uuid::new_v4()));
-    let mut file = private_file(&draft, OpenOptions::new().write(true).create_new(true))?;
+    let mut file = create_private_like(&draft, like)?;
     file.write_all(key.to_hex().as_bytes())?;
     file.sync_all()?;
     Ok(draft)

@@ -1,6 +1,5 @@
 //! Opening SQLite files the one right way: WAL, one write connection, readers that cannot write.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 
 use super::spot::{SpotWriter, Turn};
-use crate::private::private_file;
+use crate::private::create_private;
 
 /// How long a writer waits for another process's transaction.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -74,7 +73,7 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
 
 /// Makes an empty file where there is none, whoever may look into its folder. SQLite gives its logs the same mode.
 fn make_private(path: &Path) -> io::Result<()> {
-    match private_file(path, OpenOptions::new().write(true).create_new(true)) {
+    match create_private(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }

@@ -1,9 +1,9 @@
 //! Locks that end with their holder, however it ends: of all processes, one at a time computes a view anew.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
-use keyledger_events::private_file;
+use keyledger_events::open_private;
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
@@ -30,7 +30,7 @@ impl BuildLocks {
         match &mut self.0 {
             Kind::Sqlite { folder, files } => {
                 let path = folder.join(format!("rebuild-{view}.lock"));
-                let file = private_file(&path, OpenOptions::new().write(true).create(true).truncate(false));
+                let file = open_private(&path);
                 let file =
                     file.map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
                 match file.try_lock() {
