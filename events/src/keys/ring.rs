@@ -90,7 +90,8 @@ impl KeyRing {
     /// # Errors
     /// When it is not the one that the keys store is under.
     pub async fn open_with_file(file: &Path, vault: SharedKeyVault) -> Result<Self, MasterKeyError> {
-        if matches!(file.try_exists(), Ok(false)) && vault.is_in_use().await? {
+        // In this order: another process that starts now makes the file before it tells of the key.
+        if vault.is_in_use().await? && matches!(file.try_exists(), Ok(false)) {
             return Err(MasterKeyError::Missing(file.to_owned()));
         }
         let source = Source { name: file.display().to_string(), file: Some(file.to_owned()) };
