@@ -283,6 +283,13 @@ async fn open_files(folder: &Path, url: &DatabaseUrl) -> Result<(SqliteLedger, S
         return Err(OpenAppError::LedgerLost { folder: folder.display().to_string() });
     }
     let ledger = SqliteLedger::open(&ledger).await.map_err(database)?;
+    if !keys.try_exists().map_err(at)? {
+        // Nothing may be made where it is to be put back: a log of changes that is not its own would spoil it.
+        let events = ledger.head().await?.position;
+        if events > Position::START {
+            return Err(OpenAppError::KeysLost { events });
+        }
+    }
     let keys = SqliteKeys::open(&keys).await.map_err(database)?;
     Ok((ledger, keys, lock))
 }

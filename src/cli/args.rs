@@ -1,6 +1,6 @@
 //! Options that several commands take.
 
-use clap::{Args, value_parser};
+use clap::Args;
 use keyledger_events::{TeamId, Timestamp};
 
 /// The team that a command is about.
@@ -23,7 +23,7 @@ pub(super) struct AnyTeamArg {
 #[derive(Debug, Args)]
 pub(super) struct LimitArg {
     /// At most so many.
-    #[arg(long, value_name = "NUMBER", value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER")]
     pub(super) limit: Option<u32>,
 }
 

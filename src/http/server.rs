@@ -68,9 +68,6 @@ fn connection(
         request.map(axum::body::Body::new)
     });
     http1::Builder::new()
-        // A client that has gone is noticed when it is answered: until then nothing is read, and no memory taken to
-        // read into. What it asked for is done in any case.
-        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))

@@ -433,6 +433,7 @@ async fn what_is_lost_is_missed_and_not_made_anew(backend: Backend) -> TestResul
         assert!(output.status.code() == Some(1) && said.contains("its keys store is empty"), "{args:?}: {said}");
     }
     assert!(!copies.ledger.exists() && !copies.keys.exists());
+    assert!(!folder.join("keys.db").exists(), "nothing is made where it is to be put back");
     match backend {
         Backend::Sqlite => move_files(&folder, "away.db", "keys.db")?,
         Backend::Postgres => {
