@@ -76,6 +76,10 @@ async fn a_seller_begins_sells_and_revokes_and_an_auditor_verifies(backend: Back
     browser.press("Show the key").await?;
     browser.shows("That you looked at it is recorded").await?;
     let key = browser.text_of("#key").await?;
+    // News are asked for at the licence's own address: this page is the answer to a form.
+    let asks = browser.run("return document.querySelector('#live').getAttribute('hx-get')").await?;
+    let asks = asks.as_str().unwrap_or_default();
+    assert!(asks.starts_with(&format!("/teams/{team}/licenses/")) && !asks.ends_with("/key"), "{asks}");
     assert_eq!(verified(&server, &team, &key).await?, (200, "VALID".to_owned()));
 
     // Revoked in the browser, it does not any more.

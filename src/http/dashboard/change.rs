@@ -180,8 +180,7 @@ async fn confirm(front: &Front, viewer: &Viewer, fields: &Fields) -> Result<(), 
         }
     }
     let kept = fields.iter().filter(|(name, _)| *name != PASSWORD).collect();
-    let mut shell = Shell::of_team(viewer, "Your password, please".to_owned(), "", None);
-    shell.address.clear();
+    let shell = Shell::of_team(viewer, "Your password, please".to_owned(), "", None);
     Err(Problem::instead(asked(&ConfirmPage { shell, fields: kept, wrong: given.is_some() })))
 }
 

@@ -4,6 +4,7 @@ use keyledger_events::event::member::MemberRole;
 use keyledger_events::{Position, TeamId};
 
 use super::assets;
+use super::fields::Fields;
 use super::session::Flash;
 use super::viewer::Viewer;
 
@@ -43,8 +44,8 @@ pub(super) struct Shell {
     pub(super) path: String,
     /// How far the views were before the page was made.
     pub(super) seen: Position,
-    /// The page's path and query, which a live page asks for again.
-    pub(super) address: String,
+    /// The page's query.
+    query: Fields,
 }
 
 /// The menu of a team.
@@ -73,7 +74,7 @@ impl Shell {
             flash,
             path: String::new(),
             seen: Position::START,
-            address: String::new(),
+            query: Fields::default(),
         }
     }
 
@@ -94,8 +95,13 @@ impl Shell {
             flash,
             path: viewer.path.clone(),
             seen: viewer.seen,
-            address: super::paging::address(&viewer.path, &viewer.query, &[]),
+            query: viewer.query.clone(),
         }
+    }
+
+    /// The page's path and query, which a live page asks for again.
+    pub(super) fn address(&self) -> String {
+        super::paging::address(&self.path, &self.query, &[])
     }
 
     /// The path of another page of the team.
