@@ -58,24 +58,15 @@ async fn conclude_deliveries(app: &App, forgotten: &Forgotten) -> Result<(), For
     Ok(())
 }
 
-/// Deletes the mails to a forgotten person that are in `folder`. Tells how many were.
-pub(super) async fn delete_mails(
-    app: &App,
-    folder: &FileTransport,
-    forgotten: &Forgotten,
-) -> Result<u64, ForgettingError> {
-    let views = [view::CUSTOMERS, view::DELIVERIES];
-    app.runner
-        .catch_up(forgotten.position, &views, crate::app::CATCH_UP_MAX)
-        .await
-        .map_err(crate::app::FreshError::from)?;
+/// The Message-IDs of the mails to a forgotten person.
+pub(super) async fn mails_to(app: &App, forgotten: &Forgotten) -> Result<Vec<String>, ForgettingError> {
     let mut ids = Vec::new();
     for customer_id in &forgotten.customer_ids {
         let mut mails = app.views.team(forgotten.team).deliveries_to(*customer_id).await?;
         mails.retain(|mail| is_to(mail, forgotten));
         ids.extend(mails.into_iter().map(|mail| mail.message_id));
     }
-    if ids.is_empty() { Ok(0) } else { folder.forget(&ids).await.map_err(ForgettingError::Mail) }
+    Ok(ids)
 }
 
 /// Mails to somebody who has come back since are not meant.

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use keyledger_events::Position;
+use keyledger_projections::view;
 
 use super::again::{PAGE_EVENTS, of_event};
-use super::erase::delete_mails;
+use super::erase::mails_to;
 use super::{ForgettingError, erase};
 use crate::app::App;
 use crate::mail::FileTransport;
@@ -69,21 +70,24 @@ impl Follower {
         }
     }
 
-    /// Deletes the mails to those who were forgotten before this server began.
+    /// Deletes the mails to those who were forgotten before this server began, all at once: the folder may be large.
     async fn clean(&self) -> Result<(), ForgettingError> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let mut after = Position::START;
+        let (mut after, mut ids) = (Position::START, Vec::new());
         while after < self.seen {
             let page = self.app.ledger.forgotten(after, PAGE_EVENTS).await?;
             let Some(last) = page.last() else { break };
             after = last.position;
+            self.app.catch_up(&[view::CUSTOMERS, view::DELIVERIES]).await?;
             for recorded in page.iter().take_while(|recorded| recorded.position <= self.seen) {
-                let Some(forgotten) = of_event(recorded)? else { continue };
-                let deleted = delete_mails(&self.app, folder, &forgotten).await?;
-                if deleted > 0 {
-                    tracing::info!(team = %recorded.team, customer = %recorded.stream.id, deleted, "mails to a forgotten customer are deleted");
+                if let Some(forgotten) = of_event(recorded)? {
+                    ids.extend(mails_to(&self.app, &forgotten).await?);
                 }
             }
+        }
+        let deleted = if ids.is_empty() { 0 } else { folder.forget(&ids).await.map_err(ForgettingError::Mail)? };
+        if deleted > 0 {
+            tracing::info!(deleted, "mails to customers who had been forgotten are deleted");
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! A backup is taken while everything serves, and brings everything back, on either engine; what is not whole is never
 //! taken for it.
 
+mod keys;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +11,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::app::{id, mails_in};
+use crate::support::app::mails_in;
 use crate::support::client::{device, unlimited};
 use crate::support::compose::{Checkout, Layout, polymart};
 use crate::support::place::Place;
 use crate::support::stripe_api::session_line;
-use crate::support::{Backend, Error, TestApp, TestResult, database, on_both_stores};
+use crate::support::{Backend, Error, TestApp, TestResult, on_both_stores};
 
 on_both_stores!(
     a_backup_taken_under_load_comes_back_on_either_engine,
@@ -22,8 +24,6 @@ on_both_stores!(
     a_killed_restore_goes_on_and_is_refused_until_then,
     every_damage_is_refused_and_named,
     copies_that_do_not_belong_together_are_refused,
-    the_master_key_is_in_a_backup_only_when_asked_for,
-    what_is_lost_is_missed_and_not_made_anew,
 );
 
 const ENGINES: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
@@ -327,121 +327,5 @@ async fn copies_that_do_not_belong_together_are_refused(backend: Backend) -> Tes
     let args = with(&old.ledger, &new.keys);
     fresh.cli(&args.each_ref().map(String::as_str)).await?;
     assert_eq!(fresh.cli(&["audit", "verify", "--json"]).await?["ok"], json!(true));
-    Ok(())
-}
-
-async fn the_master_key_is_in_a_backup_only_when_asked_for(backend: Backend) -> TestResult {
-    let (app, license, key) = seller(backend).await?;
-    let home = tempfile::tempdir()?;
-    let (without, with) = (home.path().join("without"), home.path().join("with"));
-    let master = master(&app)?;
-    // A rotated one that a scheduled job still has opens nothing.
-    let mut stale = app.server.command(&["backup", "--to", text(&without), "--with-master-key", "--json"]);
-    let stale = stale.env("KEYLEDGER_MASTER_KEY", "11".repeat(32)).output()?;
-    let said = String::from_utf8(stale.stderr)?;
-    assert!(!stale.status.success() && said.contains("KEYLEDGER_MASTER_KEY is not the one"), "{said}");
-    assert!(!without.exists());
-    let said = app.server.cli_output(&["backup", "--to", text(&without)], None).await?;
-    let said = String::from_utf8(said.stdout)?;
-    assert!(said.contains("The master key is not in the backup"), "{said}");
-    assert!(said.contains("The keys lie beside the ledger"), "{said}");
-    app.server.cli(&["backup", "--to", text(&with), "--with-master-key", "--json"]).await?;
-    let holds = |folder: &Path| -> Result<bool, Error> {
-        let mut found = false;
-        for folder in [folder, &folder.join("keys")] {
-            for entry in fs::read_dir(folder)? {
-                let path = entry?.path();
-                found |= path.is_file() && String::from_utf8_lossy(&fs::read(path)?).contains(master.trim());
-            }
-        }
-        Ok(found)
-    };
-    assert_eq!((holds(&without)?, holds(&with)?), (false, true));
-    // Nobody gave the place a key: it must not make one up.
-    let place = Place::new(Backend::Sqlite, None).await?;
-    let said = place.refusal(&["restore", "--from", text(&without), "--json"]).await?;
-    assert!(said.contains("there is no master key at") && said.contains("master.key"), "{said}");
-    // One that something else has made up meanwhile is not the copy's.
-    let file = place.folder().join("data/master.key");
-    fs::create_dir_all(place.folder().join("data"))?;
-    fs::write(&file, "11".repeat(32))?;
-    let said = place.refusal(&["restore", "--from", text(&with), "--json"]).await?;
-    assert!(said.contains(text(&file)) && said.contains("move the other out of the way"), "{said}");
-    fs::remove_file(&file)?;
-    let restored = place.cli(&["restore", "--from", text(&with), "--json"]).await?;
-    assert!(restored["masterKey"].is_string(), "{restored}");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(file)?.permissions());
-    assert_eq!(mode & 0o777, 0o600);
-    let shown = place.cli(&["license", "show", &license, "--json"]).await?;
-    assert_eq!((id(&shown)?, &shown["key"]), (license, &json!(key)));
-    Ok(())
-}
-
-/// What a command says that must fail, without a master key in its environment.
-fn refusal(app: &TestApp, args: &[&str]) -> Result<String, Error> {
-    let output = app.server.command(args).env_remove("KEYLEDGER_MASTER_KEY").output()?;
-    if output.status.code() != Some(1) {
-        return Err(format!("`keyledger {}` ended with {}", args.join(" "), output.status).into());
-    }
-    Ok(String::from_utf8(output.stderr)?)
-}
-
-/// Moves the files of a database with their logs out of the way, or back.
-fn move_files(folder: &Path, from: &str, to: &str) -> TestResult {
-    for log in ["", "-wal", "-shm"] {
-        let path = folder.join(format!("{from}{log}"));
-        if path.exists() {
-            fs::rename(path, folder.join(format!("{to}{log}")))?;
-        }
-    }
-    Ok(())
-}
-
-/// Guards: backups of a ledger whose keys are gone, which push the good ones out; a new master key in place of a lost one.
-async fn what_is_lost_is_missed_and_not_made_anew(backend: Backend) -> TestResult {
-    let (mut app, license, key) = seller(backend).await?;
-    assert!(app.server.terminate().await?.success());
-    let (copies, folder) = (Copies::new()?, app.server.folder().join("data"));
-    let (list, backup) = (["license", "list", "--team", &app.team, "--json"], copies.backup());
-
-    let master = folder.join("master.key");
-    if backend == Backend::Sqlite {
-        fs::rename(&master, folder.join("put away"))?;
-    }
-    let said = refusal(&app, &list)?;
-    assert!(said.contains("there is no master key in") && said.contains("master.key"), "{said}");
-    assert!(!master.exists(), "and none is made");
-    match backend {
-        Backend::Sqlite => {
-            fs::rename(folder.join("put away"), &master)?;
-            move_files(&folder, "ledger.db", "away.db")?;
-            for args in [&list[..], &backup] {
-                let said = refusal(&app, args)?;
-                assert!(said.contains("there is no ledger in"), "{said}");
-            }
-            let said = refusal(&app, &["team", "create", "Another", "--json"])?;
-            assert!(said.contains("has keys (keys.db) and no ledger"), "{said}");
-            assert!(!folder.join("ledger.db").exists());
-            move_files(&folder, "away.db", "ledger.db")?;
-            move_files(&folder, "keys.db", "away.db")?;
-        }
-        Backend::Postgres => drop(database::run(&app.server, "ledger", "ALTER SCHEMA keys RENAME TO away").await?),
-    }
-    for args in [&list[..], &backup, &["team", "create", "Another", "--json"]] {
-        let output = app.server.cli_output(args, None).await?;
-        let said = String::from_utf8(output.stderr)?;
-        assert!(output.status.code() == Some(1) && said.contains("its keys store is empty"), "{args:?}: {said}");
-    }
-    assert!(!copies.ledger.exists() && !copies.keys.exists());
-    assert!(!folder.join("keys.db").exists(), "nothing is made where it is to be put back");
-    match backend {
-        Backend::Sqlite => move_files(&folder, "away.db", "keys.db")?,
-        Backend::Postgres => {
-            database::run(&app.server, "ledger", "DROP SCHEMA keys CASCADE").await?;
-            database::run(&app.server, "ledger", "ALTER SCHEMA away RENAME TO keys").await?;
-        }
-    }
-    let shown = app.server.cli(&["license", "show", &license, "--json"]).await?;
-    assert_eq!(shown["key"], json!(key), "put back, all is well");
     Ok(())
 }
