@@ -1,4 +1,4 @@
-//! What was noted a moment ago. A device that asks every second need not be written down every second: the database
+//! What was noted a moment ago. A device that asks every minute need not be written down every minute: the database
 //! learns of it again after [`STEP_US`], and this process knows the exact time meanwhile.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use keyledger_events::{Timestamp, clock};
 
 /// How far behind the database may be, in microseconds.
-const STEP_US: i64 = 60 * 1_000_000;
+const STEP_US: i64 = 5 * 60 * 1_000_000;
 /// Owners of one generation at most; of two generations the older is dropped when the younger is full, and what it held
 /// is written down again sooner than it need be. A generation takes 26 MB at most.
 const GENERATION_MAX: usize = 225_000;
@@ -141,14 +141,14 @@ mod tests {
     fn what_goes_on_all_the_time_is_news_now_and_then_and_known_to_the_second() {
         let mut lately = Lately::default();
         let news: Vec<_> =
-            (0..=125).filter(|second| lately.is_news(&"licence", &"device", at(*second), false)).collect();
-        assert_eq!(news, [0, 60, 120]);
-        assert_eq!(lately.last(&"licence", &"device"), Some(at(125)));
-        assert!(lately.is_news(&"licence", &"device", at(126), true), "a timeout of minutes wants to know at once");
+            (0..=605).filter(|second| lately.is_news(&"licence", &"device", at(*second), false)).collect();
+        assert_eq!(news, [0, 300, 600]);
+        assert_eq!(lately.last(&"licence", &"device"), Some(at(605)));
+        assert!(lately.is_news(&"licence", &"device", at(606), true), "a timeout of minutes wants to know at once");
         assert!(lately.is_news(&"licence", &"another", at(1), false));
         lately.forget(&"licence", &"device");
         assert_eq!(lately.last(&"licence", &"device"), None);
-        assert!(lately.is_news(&"licence", &"device", at(127), false));
+        assert!(lately.is_news(&"licence", &"device", at(607), false));
     }
 
     #[test]

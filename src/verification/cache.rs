@@ -1,11 +1,12 @@
 //! Licences in memory, with their seats: bounded, and never behind what this process could know.
 //!
-//! A slot is in the map before its licence is read. Whoever hears of a new event of the licence (the Writer of this
-//! process before its callers, the follower for what others append) raises the version that the slot must have; a
-//! slot below it reads on. So a read that was under way when the event came cannot bring the old state back.
+//! A licence has one slot as long as anybody holds it, and the slot can be found by the licence's id before its licence is
+//! read. Whoever hears of a new event of the licence (the Writer of this process before its callers, the follower for
+//! what others append) raises the version that the slot must have; a slot below it reads on. So a read that was under way
+//! when the event came cannot bring the old state back. A verification finds the slot by the key, in one look.
 
-use std::convert::Infallible;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use keyledger_events::event::DecodeError;
@@ -21,8 +22,6 @@ const LICENSES_BYTES_MAX: u64 = 160 << 20;
 const LICENSE_BYTES: u32 = 1_450;
 /// What a seat takes.
 const SEAT_BYTES: u32 = 48;
-/// Licence keys whose licence is remembered, so that the view need not be asked.
-const KEYS_MAX: usize = 250_000;
 /// Times a licence that moves on while it is read is read again.
 const READS_MAX: u32 = 20;
 
@@ -76,6 +75,8 @@ struct State {
     known: Option<Arc<Known>>,
     /// The version that `known` must have to be the licence as it is.
     version_min: i64,
+    /// How often everything was forgotten: what was read before is not believed after.
+    forgotten: u64,
 }
 
 impl State {
@@ -84,11 +85,20 @@ impl State {
     }
 }
 
+/// The slots that anybody holds, by the licence.
+type Slots = Mutex<HashMap<(TeamId, Uuid), Weak<Slot>>>;
+
+fn lock(slots: &Slots) -> MutexGuard<'_, HashMap<(TeamId, Uuid), Weak<Slot>>> {
+    slots.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A licence's place in the cache.
 #[derive(Debug)]
 pub struct Slot {
     team: TeamId,
     id: Uuid,
+    /// Where it is found by its licence.
+    slots: Arc<Slots>,
     state: RwLock<State>,
     /// One reads the ledger, the others wait for what it finds.
     reading: tokio::sync::Mutex<()>,
@@ -97,8 +107,8 @@ pub struct Slot {
 }
 
 impl Slot {
-    fn new(team: TeamId, id: Uuid) -> Self {
-        Self { team, id, state: RwLock::default(), reading: Default::default(), deciding: Default::default() }
+    fn new(team: TeamId, id: Uuid, slots: Arc<Slots>) -> Self {
+        Self { team, id, slots, state: RwLock::default(), reading: Default::default(), deciding: Default::default() }
     }
 
     /// The licence's stream.
@@ -116,10 +126,35 @@ impl Slot {
         self.state.read().unwrap_or_else(PoisonError::into_inner).current().cloned()
     }
 
-    /// What is known and how much of the stream that is.
-    fn so_far(&self) -> (Option<Arc<Known>>, i64) {
+    /// What is known, and how often everything was forgotten before that.
+    fn so_far(&self) -> (Option<Arc<Known>>, u64) {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        (state.known.clone(), state.known.as_ref().map_or(0, |known| known.license.version))
+        (state.known.clone(), state.forgotten)
+    }
+
+    /// Takes up what was read, unless everything was forgotten meanwhile.
+    fn learn(&self, known: Known, forgotten: u64) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.forgotten == forgotten {
+            state.known = Some(Arc::new(known));
+        }
+    }
+
+    fn forget(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.known = None;
+        state.forgotten += 1;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut slots = lock(&self.slots);
+        let licence = (self.team, self.id);
+        // Somebody may have made another one since the last holder of this one let go.
+        if slots.get(&licence).is_some_and(|slot| slot.strong_count() == 0) {
+            slots.remove(&licence);
+        }
     }
 }
 
@@ -133,27 +168,30 @@ struct Weighed {
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<(TeamId, Uuid), Weighed> for ByBytes {
-    fn weight(&self, _: &(TeamId, Uuid), weighed: &Weighed) -> u64 {
+/// A licence key's fingerprint, and whose it is.
+type Key = (TeamId, [u8; 32]);
+
+impl Weighter<Key, Weighed> for ByBytes {
+    fn weight(&self, _: &Key, weighed: &Weighed) -> u64 {
         weighed.bytes.into()
     }
 }
 
-/// Licences by id and by key. Clones share them.
+/// Licences by key. Clones share them.
 #[derive(Clone)]
 pub struct LicenseCache {
     ledger: SharedLedger,
-    slots: Arc<Cache<(TeamId, Uuid), Weighed, ByBytes>>,
-    /// Whose a key is or was, by its fingerprint: this never changes, and the licence says whether it still is.
-    keys: Arc<Cache<(TeamId, [u8; 32]), Uuid>>,
+    /// The licence that a key opens or opened: this never changes, and the licence says whether it still does.
+    keys: Arc<Cache<Key, Weighed, ByBytes>>,
+    slots: Arc<Slots>,
 }
 
 impl LicenseCache {
     /// An empty cache over a ledger.
     pub fn new(ledger: SharedLedger) -> Self {
         let licenses_max = usize::try_from(LICENSES_BYTES_MAX / u64::from(LICENSE_BYTES)).unwrap_or(usize::MAX);
-        let slots = Arc::new(Cache::with_weighter(licenses_max, LICENSES_BYTES_MAX, ByBytes));
-        Self { ledger, slots, keys: Arc::new(Cache::new(KEYS_MAX)) }
+        let keys = Arc::new(Cache::with_weighter(licenses_max, LICENSES_BYTES_MAX, ByBytes));
+        Self { ledger, keys, slots: Arc::default() }
     }
 
     /// The licence that a key opens or opened, by its `key_lookup`, and its place; `None` when there is none. A
@@ -172,25 +210,36 @@ impl LicenseCache {
             return Ok(None);
         }
         let key = (team, fingerprint);
-        let id = match self.keys.get(&key) {
-            Some(id) => id,
+        let Weighed { slot, bytes } = match self.keys.get(&key) {
+            Some(weighed) => weighed,
             None => {
                 let found = Box::pin(views.team(team).license_by_key(lookup)).await?;
                 let Some(id) = found else { return Ok(None) };
-                self.keys.insert(key, id);
-                id
+                let weighed = Weighed { slot: self.slot(team, id), bytes: LICENSE_BYTES };
+                self.keys.insert(key, weighed.clone());
+                weighed
             }
         };
-        let slot = self.slot(team, id);
-        Ok(self.known(&slot).await?.map(|known| (slot, known)))
+        let known = self.known(&slot).await?;
+        if let Some(known) = known.as_deref().filter(|known| known.bytes() != bytes) {
+            self.weigh_again(&key, known.bytes());
+        }
+        Ok(known.map(|known| (slot, known)))
     }
 
     /// The place of a licence, whether it exists or not.
     fn slot(&self, team: TeamId, id: Uuid) -> Arc<Slot> {
-        let made = || Ok::<_, Infallible>(Weighed { slot: Arc::new(Slot::new(team, id)), bytes: LICENSE_BYTES });
-        match self.slots.get_or_insert_with(&(team, id), made) {
-            Ok(weighed) => weighed.slot,
-        }
+        let mut slots = lock(&self.slots);
+        slots.get(&(team, id)).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let slot = Arc::new(Slot::new(team, id, self.slots.clone()));
+            slots.insert((team, id), Arc::downgrade(&slot));
+            slot
+        })
+    }
+
+    /// The place of a licence, where anybody holds it.
+    fn slot_in_use(&self, team: TeamId, id: Uuid) -> Option<Arc<Slot>> {
+        lock(&self.slots).get(&(team, id)).and_then(Weak::upgrade)
     }
 
     /// The licence as this process knows it now, read where it must be; `None` when the ledger has none.
@@ -211,24 +260,20 @@ impl LicenseCache {
             if let Some(known) = slot.current() {
                 return Ok(Some(known));
             }
-            let (so_far, version) = slot.so_far();
+            let (so_far, forgotten) = slot.so_far();
+            let version = so_far.as_ref().map_or(0, |known| known.license.version);
             let events = self.ledger.read_stream_after(slot.team, slot.stream(), version).await?;
             let Some(known) = Known::evolve(so_far.as_deref(), &events)? else { return Ok(None) };
-            slot.state.write().unwrap_or_else(PoisonError::into_inner).known = Some(Arc::new(known));
-            self.weigh_again(slot);
+            slot.learn(known, forgotten);
         }
         Err(CacheError::Contended(slot.id))
     }
 
-    /// Tells the map what a slot weighs now. One that was thrown out meanwhile must not come back: it may have missed
-    /// a change.
-    fn weigh_again(&self, slot: &Arc<Slot>) {
-        let bytes = slot.so_far().0.map_or(LICENSE_BYTES, |known| known.bytes());
+    /// Tells the map what a licence weighs now.
+    fn weigh_again(&self, key: &Key, bytes: u32) {
         // Where there is none, this gives the right to insert one, and is given back.
-        drop(self.slots.entry(&(slot.team, slot.id), Some(Duration::ZERO), |_, weighed| {
-            if Arc::ptr_eq(&weighed.slot, slot) {
-                weighed.bytes = bytes;
-            }
+        drop(self.keys.entry(key, Some(Duration::ZERO), |_, weighed| {
+            weighed.bytes = bytes;
             EntryAction::Retain(())
         }));
     }
@@ -236,15 +281,16 @@ impl LicenseCache {
     /// A stream moved on.
     pub fn moved(&self, team: TeamId, stream: StreamId, version: i64) {
         if stream.kind == StreamKind::License
-            && let Some(weighed) = self.slots.peek(&(team, stream.id))
+            && let Some(slot) = self.slot_in_use(team, stream.id)
         {
-            weighed.slot.outdate(version);
+            slot.outdate(version);
         }
     }
 
     /// Forgets everything, when it is not known what was missed.
     pub fn clear(&self) {
-        self.slots.clear();
+        let slots: Vec<_> = lock(&self.slots).values().filter_map(Weak::upgrade).collect();
+        slots.iter().for_each(|slot| slot.forget());
     }
 }
 
@@ -253,5 +299,58 @@ impl Observer for LicenseCache {
         for event in events {
             self.moved(event.team, event.stream, event.stream_version);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys;
+    use crate::test_support::{Home, TestResult, stories};
+    use keyledger_events::event::license::ExpirationStart;
+
+    stories!(
+        a_licence_has_one_place_however_often_the_map_loses_it,
+        what_was_read_before_everything_was_forgotten_is_not_believed_after,
+    );
+
+    async fn issued(home: &Home) -> TestResult<String> {
+        let key = keys::generate();
+        home.issue_with_key(home.one_off(None, ExpirationStart::Creation), &key).await?;
+        home.app.catch_up_patiently().await?;
+        Ok(keys::lookup(&home.app.keys, home.team, &key))
+    }
+
+    /// Guards: a place that was thrown out and is still held, which no longer hears of changes.
+    async fn a_licence_has_one_place_however_often_the_map_loses_it(home: Home) -> TestResult {
+        let cache = LicenseCache::new(home.app.ledger.clone());
+        let lookup = issued(&home).await?;
+        let found = cache.of_key(&home.app.views, home.team, &lookup).await?;
+        let (slot, known) = found.ok_or("no licence")?;
+        cache.keys.clear();
+        let again = cache.of_key(&home.app.views, home.team, &lookup).await?;
+        assert!(again.is_some_and(|(again, _)| Arc::ptr_eq(&slot, &again)));
+        cache.keys.clear();
+        cache.moved(home.team, slot.stream(), known.license.version + 1);
+        assert!(slot.current().is_none());
+        drop(slot);
+        assert!(lock(&cache.slots).is_empty(), "nothing is left of what nobody holds");
+        Ok(())
+    }
+
+    /// Guards: a read that was under way when it became unknown what was missed, and ends afterwards.
+    async fn what_was_read_before_everything_was_forgotten_is_not_believed_after(home: Home) -> TestResult {
+        let cache = LicenseCache::new(home.app.ledger.clone());
+        let lookup = issued(&home).await?;
+        let found = cache.of_key(&home.app.views, home.team, &lookup).await?;
+        let (slot, known) = found.ok_or("no licence")?;
+        let (_, forgotten) = slot.so_far();
+        cache.clear();
+        slot.learn(Known::clone(&known), forgotten);
+        assert!(slot.current().is_none());
+        let again = cache.of_key(&home.app.views, home.team, &lookup).await?;
+        assert_eq!(again.map(|(_, again)| again), Some(known));
+        assert!(slot.current().is_some());
+        Ok(())
     }
 }
