@@ -21,6 +21,9 @@ pub(super) const WRITER_STATEMENTS_MAX: usize = 256;
 /// Pages in the log of changes after which they are moved into the file, four times SQLite's own number: the same pages
 /// of the indexes change with nearly every commit, and each is moved once however often it changed.
 pub(super) const CHECKPOINT_PAGES: u32 = 4_000;
+/// Bytes of the log of changes that are kept for the next ones: where many changes came before it could begin anew (a view
+/// that was built, a reader that took long), the rest of the disk is given back when it does.
+pub(super) const LOG_BYTES_MAX: i64 = 64 << 20;
 /// How long it is tried to empty the log of changes while others read from it or are about to empty it themselves …
 const TRUNCATE_MAX: Duration = Duration::from_secs(20);
 /// … and the pause between two tries: nobody is waited for who does the same.
@@ -60,7 +63,8 @@ pub async fn open_sqlite(path: &Path, durable: bool) -> Result<SqliteFile, sqlx:
         .pragma("secure_delete", "ON")
         // The journal of a multi-row INSERT need not touch the disk.
         .pragma("temp_store", "MEMORY")
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("journal_size_limit", LOG_BYTES_MAX.to_string());
     // A connection to a file does not break between two uses, so it is not asked whether it still lives.
     let pool = || SqlitePoolOptions::new().test_before_acquire(false);
     let caching = options.clone().pragma("cache_size", format!("-{WRITER_CACHE_KIB}"));

@@ -13,7 +13,7 @@ use sqlx::error::{DatabaseError, ErrorKind};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::checkpoints::Checkpoints;
-use super::files::{BUSY_TIMEOUT, WRITER_CACHE_KIB, WRITER_STATEMENTS_MAX};
+use super::files::{BUSY_TIMEOUT, LOG_BYTES_MAX, WRITER_CACHE_KIB, WRITER_STATEMENTS_MAX};
 
 /// A write connection, opened when it is first used. Clones share it, in the order in which they ask.
 #[derive(Clone)]
@@ -144,6 +144,7 @@ fn open(path: &Path, durable: bool) -> Result<Connection, rusqlite::Error> {
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "secure_delete", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     // In place of the one that moves pages from the log into the file: that is done beside the next commits.
     connection.wal_hook(Some(note_log_pages));
