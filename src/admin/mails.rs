@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{AdminError, Listing, by, teams};
 use crate::app::App;
 use crate::mail::MESSAGE_ID_DOMAIN;
+use crate::mail::worker::preview;
 use crate::opened;
 
 /// A mail as scripts and programs see it. The address is sealed and not shown.
@@ -158,12 +159,14 @@ pub async fn list(
 /// Asks for a further mail that says the same to the same address; `id` is a mail's or a licence's.
 ///
 /// # Errors
-/// When there is no such mail, or its address cannot be read any more.
+/// When there is no such mail, or when it would not be sent: its address cannot be read any more, its licences are revoked.
 pub async fn resend(app: &App, actor: &str, team: Option<TeamId>, id: Uuid) -> Result<Delivery, AdminError> {
     let teams = teams::ids(app, team).await?;
     app.catch_up(&[view::DELIVERIES, view::LICENSES]).await?;
     for team in teams {
         if let Some(mail) = find(app, team, id).await? {
+            let unsendable = |reason| AdminError::Refused(format!("mail {} would not be sent: {reason}", mail.id));
+            preview(app, &mail, app.clock.now()).await.map_err(unsendable)?;
             return request(app, actor, &mail).await;
         }
     }
@@ -185,11 +188,7 @@ async fn find(app: &App, team: TeamId, id: Uuid) -> Result<Option<Delivery>, Adm
 async fn request(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, AdminError> {
     let (team, event_id) = (mail.team, id::fresh());
     let sealed = &mail.to.value;
-    let forgotten = |_| AdminError::Refused(format!("the address of mail {} cannot be read any more", mail.id));
-    let address = match app.keys.open(mail.to.context(team, Delivery::TO_FIELD), sealed).await {
-        Err(KeyRingError::Gone(key)) => return Err(forgotten(key)),
-        other => other?,
-    };
+    let address = app.keys.open(mail.to.context(team, Delivery::TO_FIELD), sealed).await?;
     let key = app.keys.key(sealed.key_id()).await?;
     let stream = StreamId::new(StreamKind::Delivery, id::derived(team, &["mail", "resend", &event_id.to_string()]));
     let requested = MailRequested {

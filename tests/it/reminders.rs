@@ -46,6 +46,12 @@ async fn a_buyer_is_reminded_and_the_program_is_told(backend: Backend) -> TestRe
     let id = app.license().await?["id"].as_str().ok_or("no id")?.to_owned();
     let resent = app.server.cli(&["mail", "resend", &id, "--json"]).await?;
     assert_eq!(resent["content"], json!({ "kind": "license_keys" }));
+    // One that would not be sent is not asked for.
+    app.server.cli(&["license", "revoke", &id, "--json"]).await?;
+    let refused = app.server.cli_output(&["mail", "resend", &id], None).await?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("would not be sent: every licence of the mail is revoked"), "{said}");
+    assert!(!refused.status.success());
 
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
     assert_eq!(app.events_of("LicenseExpiringSoon").await?.len(), 1, "once, with two servers");

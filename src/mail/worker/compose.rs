@@ -118,7 +118,7 @@ async fn letter(app: &App, delivery: &Delivery, now: Timestamp) -> Result<Letter
         items.push(item(app, &team, &license, now).await?);
     }
     if items.is_empty() {
-        return Err(ComposeError::never("every licence of the mail was revoked before it could be sent"));
+        return Err(ComposeError::never("every licence of the mail is revoked"));
     }
     Ok(Letter::Keys(LicenseMail {
         to,
