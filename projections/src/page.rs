@@ -108,7 +108,7 @@ impl Conditions {
         // Each once, or its rows would come twice.
         for id in ids.iter().collect::<BTreeSet<_>>() {
             self.args.push(Value::text(id.to_string()));
-            ways.push(format!("{column} = ${}", self.args.len()));
+            ways.push(format!("{several} = 0 AND {column} = ${}", self.args.len()));
         }
         let named = self.named(column, ids);
         ways.push(format!("{several} = 1 AND {named}"));

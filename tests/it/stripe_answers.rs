@@ -5,7 +5,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use uuid::Uuid;
 
 use crate::support::app::{Answer, STRIPE_SECRET, id};
-use crate::support::compose::{Checkout, Layout, id_of};
+use crate::support::compose::{Checkout, Layout, id_of, polymart};
 use crate::support::postgres::OwnPostgres;
 use crate::support::stripe_api::session_line;
 use crate::support::{
@@ -19,6 +19,7 @@ on_both_stores!(
     a_signed_body_that_says_nothing_is_refused_but_kept,
     a_switched_off_integration_keeps_what_it_refuses,
     a_body_has_a_limit,
+    names_of_any_length_hold_nobody_up,
     unsigned_deliveries_are_limited_and_signed_ones_are_not,
 );
 
@@ -247,5 +248,37 @@ async fn accepted_again(app: &TestApp, event: &Value) -> TestResult {
     app.settle().await?;
     assert_eq!(app.entry(id_of(event)).await?.outcome, "applied");
     assert_eq!(app.licenses().await?.len(), 1);
+    Ok(())
+}
+
+/// Guards: an id that is longer than an index of PostgreSQL takes, which stopped every view of every team.
+async fn names_of_any_length_hold_nobody_up(backend: Backend) -> TestResult {
+    let app = TestApp::builder(backend).stripe().polymart().build().await?;
+    app.stripe.add_product("prod_plugin", &[("product_id", &app.product)]);
+    // Hexadecimal digits of nothing in particular: what repeats itself is stored in little room.
+    let long: String = (0..200).map(|_| Uuid::new_v4().simple().to_string()).collect();
+    let mut unknown = purchase(&app);
+    unknown["type"] = "some.new_thing".into();
+    unknown["id"] = format!("evt_{long}").into();
+    let checkout = Checkout { customer: Some(format!("cus_{long}")), ..Checkout::paid(Layout::Basil) };
+    app.stripe.add_session(&checkout.id, vec![session_line("li_1", "prod_plugin", 1)]);
+    for (event, outcome) in [(&unknown, "ignored"), (&checkout.completed(), "applied")] {
+        app.deliver(&[event]).await?;
+        assert_eq!(app.entry(id_of(event)).await?.outcome, outcome);
+        assert_eq!(app.post_stripe(event).await?.body["duplicate"], true);
+    }
+    let mut bought = polymart::purchase(polymart::user(), 1);
+    bought["payload"]["user"]["id"] = long.clone().into();
+    bought["payload"]["product"]["id"] = long.clone().into();
+    bought["nonce"] = long.clone().into();
+    app.deliver_polymart(&bought).await?;
+    let mut asked = polymart::placeholder(1, 1);
+    (asked["user"], asked["product"]) = (long.clone().into(), long.into());
+    let placeholder = app.placeholder(&asked).await?;
+    assert_eq!(placeholder.status, 200, "{placeholder:?}");
+    let keys: Vec<_> = app.licenses().await?.into_iter().map(|license| license["key"].clone()).collect();
+    assert!(keys.len() == 2 && keys.contains(&placeholder.body["value"]), "{keys:?}");
+    let answer = Answer::of(app.http.get(app.server.url("/readyz")).send().await?).await?;
+    assert_eq!(answer.status, 200, "{answer:?}");
     Ok(())
 }

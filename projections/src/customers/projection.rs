@@ -175,7 +175,7 @@ impl Fold for CustomersFold {
             customer.updated_position.into(),
             customer.removed.into(),
             Value::Text(customer.email_lookup.clone()),
-            Value::text_or_null(customer.provider_customer.as_deref()),
+            customer.provider_customer.as_deref().map_or(Value::Text(None), Value::lookup),
             to_json(customer)?,
         ])
     }

@@ -63,7 +63,7 @@ impl TeamViews<'_> {
         for (column, value) in [("email_lookup", email_lookup), ("provider_customer", provider_customer)] {
             let Some(value) = value else { continue };
             let sql = format!("SELECT doc FROM {{table}} WHERE team = $1 AND {column} = $2 LIMIT $3");
-            let args = vec![self.team.into(), Value::text(value), i64::from(limit).into()];
+            let args = vec![self.team.into(), Value::lookup(value), i64::from(limit).into()];
             for row in self.views.query(CustomersFold::NAME, &sql, args).await? {
                 found.push(state::<CustomersFold>(&row)?);
             }

@@ -4,8 +4,9 @@ use sqlx::error::ErrorKind;
 
 /// SQLSTATE of PostgreSQL for a table that is not there.
 const POSTGRES_UNDEFINED_TABLE: &str = "42P01";
-/// SQLSTATE classes of PostgreSQL that retrying does not mend: bad data, violated constraints, bad statements.
-const POSTGRES_REFUSED_CLASSES: [&str; 3] = ["22", "23", "42"];
+/// SQLSTATE classes of PostgreSQL that retrying does not mend: bad data, violated constraints, bad statements, more than
+/// fits (a row of an index).
+const POSTGRES_REFUSED_CLASSES: [&str; 4] = ["22", "23", "42", "54"];
 /// Primary result codes of SQLite that retrying does not mend: ERROR, TOOBIG, CONSTRAINT, MISMATCH.
 const SQLITE_REFUSED_CODES: [i64; 4] = [1, 18, 19, 20];
 

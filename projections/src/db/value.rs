@@ -3,7 +3,13 @@
 //! Ids are 16 bytes, times are microseconds since the Unix epoch, booleans are 0 and 1.
 
 use keyledger_events::{Position, TeamId, Timestamp};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+/// Texts that rows are found by: as they are up to here …
+const LOOKUP_BYTES_MAX: usize = 500;
+/// … and of longer ones so much.
+const LOOKUP_BEGINNING_BYTES: usize = 100;
 
 /// A value of a row or of a statement's argument; `None` is NULL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +27,16 @@ impl Value {
     pub fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         Self::Text(Some(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }))
+    }
+
+    /// A text from outside that rows are found by. PostgreSQL's indexes take some 2,700 bytes for all columns of a row, so
+    /// a long text is known by its beginning and its SHA-256.
+    pub fn lookup(text: &str) -> Self {
+        if text.len() <= LOOKUP_BYTES_MAX {
+            return Self::text(text);
+        }
+        let beginning = &text[..text.floor_char_boundary(LOOKUP_BEGINNING_BYTES)];
+        Self::text(format!("{beginning}…{}", hex::encode(Sha256::digest(text))))
     }
 
     /// A text or NULL.

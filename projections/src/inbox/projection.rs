@@ -61,7 +61,7 @@ impl Fold for InboxFold {
     fn encode(entry: &InboxEntry) -> Result<Vec<Value>, String> {
         Ok(vec![
             Value::text(entry.provider.as_str()),
-            Value::text(entry.provider_event_id.as_str()),
+            Value::lookup(&entry.provider_event_id),
             Value::text(entry.outcome.as_str()),
             entry.received_position.into(),
             Value::Int(entry.ready_at_microseconds()),

@@ -8,7 +8,7 @@ use super::{InboxEntry, InboxFold, Outcome};
 use crate::db::{Value, ViewStore};
 use crate::error::QueryError;
 use crate::fold::Fold as _;
-use crate::page::{Conditions, Page, list};
+use crate::page::{Conditions, Page, list, total};
 use crate::team_views::{TeamViews, state};
 
 /// Which provider events are wanted. The default is all of them.
@@ -49,7 +49,7 @@ impl TeamViews<'_> {
         provider_event_id: &str,
     ) -> Result<Option<InboxEntry>, QueryError> {
         let sql = "SELECT doc FROM {table} WHERE team = $1 AND provider = $2 AND provider_event_id = $3";
-        let args = vec![self.team.into(), Value::text(provider.as_str()), Value::text(provider_event_id)];
+        let args = vec![self.team.into(), Value::text(provider.as_str()), Value::lookup(provider_event_id)];
         let rows = self.views.query(InboxFold::NAME, sql, args).await?;
         rows.first().map(state::<InboxFold>).transpose()
     }
@@ -67,18 +67,30 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn search_inbox(&self, filter: &InboxFilter, page: Page) -> Result<Vec<InboxEntry>, QueryError> {
+        let conditions = self.inbox_conditions(filter);
+        list(self.views, InboxFold::NAME, "received_position", conditions, page, state::<InboxFold>).await
+    }
+
+    /// How many provider events are wanted.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn count_inbox(&self, filter: &InboxFilter) -> Result<u64, QueryError> {
+        total(self.views, InboxFold::NAME, self.inbox_conditions(filter)).await
+    }
+
+    fn inbox_conditions(&self, filter: &InboxFilter) -> Conditions {
         let providers = filter.provider.map_or(Provider::ALL.to_vec(), |provider| vec![provider]);
         let outcomes: Vec<_> = filter.outcomes.iter().map(|outcome| outcome.as_str()).collect();
-        let conditions = Conditions::default()
+        Conditions::default()
             .equal("team", self.team)
             .one_of_each("provider", &providers.iter().map(|provider| provider.as_str()).collect::<Vec<_>>())
             .one_of_rare("outcome", Outcome::Applied.as_str(), &outcomes)
             .equal_if("event_type", filter.event_type.as_deref().map(Value::text))
-            .equal_if("provider_event_id", filter.provider_event_id.as_deref().map(Value::text))
+            .equal_if("provider_event_id", filter.provider_event_id.as_deref().map(Value::lookup))
             .at_least("received_at", filter.received_from)
             .less("received_at", filter.received_until)
-            .contains("reason", filter.reason.as_deref());
-        list(self.views, InboxFold::NAME, "received_position", conditions, page, state::<InboxFold>).await
+            .contains("reason", filter.reason.as_deref())
     }
 }
 

@@ -15,7 +15,7 @@ pub struct LicensesFold;
 
 impl Fold for LicensesFold {
     const NAME: &'static str = "licenses";
-    const VERSION: u32 = 5;
+    const VERSION: u32 = 6;
     const TABLE: &'static Table = &Table {
         columns: &[
             Column::bytes("team"),
@@ -45,7 +45,8 @@ impl Fold for LicensesFold {
             Index { name: "listed", columns: "team, created_position", only: None },
             Index { name: "purchase", columns: "team, purchase, created_position", only: None },
             Index { name: "updated", columns: "team, updated_position", only: None },
-            Index { name: "product", columns: "team, products, created_position", only: None },
+            // A bundle may name more products than an index takes.
+            Index { name: "product", columns: "team, products, created_position", only: Some("bundle = 0") },
             Index { name: "bundle", columns: "team, created_position", only: Some("bundle = 1") },
             Index { name: "due", columns: "due_at", only: Some("due_at IS NOT NULL") },
             Index { name: "remind", columns: "team, remind_end", only: Some("remind_end IS NOT NULL") },

@@ -70,8 +70,8 @@ impl Fold for PlaceholdersFold {
 
     fn encode(placeholder: &Placeholder) -> Result<Vec<Value>, String> {
         Ok(vec![
-            Value::text(placeholder.product.as_str()),
-            Value::text(placeholder.buyer.as_str()),
+            Value::lookup(&placeholder.product),
+            Value::lookup(&placeholder.buyer),
             (placeholder.admin_revoked || placeholder.provider_revoked).into(),
             placeholder.created_position.into(),
             to_json(placeholder)?,
@@ -114,7 +114,7 @@ impl TeamViews<'_> {
     pub async fn placeholder_license(&self, product: &str, user: &str) -> Result<Option<Uuid>, QueryError> {
         let sql = "SELECT id FROM {table} WHERE team = $1 AND product = $2 AND buyer = $3 AND revoked = 0 \
                    ORDER BY created_position DESC LIMIT 1";
-        let args = vec![self.team.into(), Value::text(product), Value::text(user)];
+        let args = vec![self.team.into(), Value::lookup(product), Value::lookup(user)];
         let rows = self.views.query(PlaceholdersFold::NAME, sql, args).await?;
         Ok(rows.first().map(|row| row.uuid(0)).transpose()?)
     }

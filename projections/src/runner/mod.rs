@@ -174,6 +174,10 @@ impl Runner {
                 Ok(_) => backoff = BACKOFF_FIRST,
                 Err(error) => {
                     tracing::warn!(%error, retry_ms = backoff.as_millis(), "views cannot follow the ledger for now");
+                    // The first one may be of the moment.
+                    if backoff > BACKOFF_FIRST {
+                        self.inner.status.send_modify(|status| status.failure = Some(error.to_string()));
+                    }
                     backoff = (backoff * 2).min(BACKOFF_LAST);
                 }
             }

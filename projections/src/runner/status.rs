@@ -27,6 +27,8 @@ pub struct RunnerStatus {
     pub head: Position,
     /// By name.
     pub views: BTreeMap<String, ViewProgress>,
+    /// Why pass after pass has failed; `None` once one has not.
+    pub failure: Option<String>,
 }
 
 impl RunnerStatus {
@@ -56,7 +58,7 @@ impl Inner {
             };
             views.insert(build.name.clone(), progress);
         }
-        let status = RunnerStatus { head, views };
+        let status = RunnerStatus { head, views, failure: None };
         self.status.send_if_modified(|old| {
             let changed = *old != status;
             *old = status;

@@ -27,7 +27,8 @@ pub(super) async fn readyz(State(front): State<Front>) -> Response {
         }
     };
     let status = front.app.runner.status().borrow().clone();
-    let mut problems = Vec::new();
+    let mut problems: Vec<_> =
+        status.failure.iter().map(|why| format!("the views do not follow the ledger: {why}")).collect();
     let mut views = serde_json::Map::new();
     for (name, progress) in &status.views {
         let lag = (head - progress.position.0).max(0);
