@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use keyledger_events::{TeamId, Timestamp};
 use uuid::Uuid;
 
-use super::args::{AnyTeamArg, LimitArg};
+use super::args::{AnyTeamArg, LimitArg, time};
 use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
@@ -20,7 +20,7 @@ use crate::admin::ACTOR_CLI;
 use crate::admin::as_of::AsOf;
 use crate::admin::licenses::{self, LicenseJson, describe, describe_as_of, describe_used};
 use crate::app::App;
-use crate::licensing::commands::Command;
+use crate::licensing::commands::{Command, Extension};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LicenseCommand {
@@ -57,6 +57,8 @@ pub(super) enum LicenseCommand {
     },
     /// Start the days of an ACTIVATION licence.
     Activate(OneArgs),
+    /// Put off a licence's end. It lasts until then at least; a subscription's renewals count beyond it.
+    Extend(ExtendArgs),
     /// Make a licence invalid until it is reinstated, whatever a provider says.
     Suspend(DecisionArgs),
     /// Lift a suspension of yours.
@@ -89,6 +91,34 @@ pub(super) struct DecisionArgs {
     reason: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ExtendArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    #[command(flatten)]
+    extension: ExtensionArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ExtensionArgs {
+    /// By so many days, from its end, or from now where that has passed.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
+    /// To a time like 2027-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+}
+
+impl ExtensionArgs {
+    fn extension(&self) -> Extension {
+        match self.until {
+            Some(until) => Extension::Until(until),
+            None => Extension::Days(self.days.unwrap_or_default()),
+        }
+    }
+}
+
 impl LicenseCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         global
@@ -109,6 +139,7 @@ impl LicenseCommand {
                 Self::Seats(one) => seats::list(app, one.team.team, one.id, output).await,
                 Self::Forget { one, seat } => seats::forget(app, one.team.team, one.id, seat, output).await,
                 Self::Activate(one) => change(app, &one, Command::Activate, output).await,
+                Self::Extend(args) => change(app, &args.one, Command::Extend(args.extension.extension()), output).await,
                 Self::Suspend(args) => change(app, &args.one, Command::Suspend { reason: args.reason }, output).await,
                 Self::Reinstate(args) => {
                     change(app, &args.one, Command::Reinstate { reason: args.reason }, output).await

@@ -1,9 +1,10 @@
 //! Decisions about one licence that rest on its own stream alone: activation, expiration, and what an admin does.
 
 use keyledger_events::event::license::{
-    LicenseActivated, LicenseExpired, LicenseExpiringSoon, LicenseReinstated, LicenseRevoked, LicenseSuspended,
+    LicenseActivated, LicenseExpired, LicenseExpiringSoon, LicenseExtended, LicenseReinstated, LicenseRevoked,
+    LicenseSuspended,
 };
-use keyledger_events::{Event, Timestamp};
+use keyledger_events::{Event, Timestamp, clock};
 use keyledger_projections::licenses::License;
 
 /// What somebody wants of a licence.
@@ -33,7 +34,20 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
+    /// An admin puts off its end.
+    Extend(Extension),
 }
+
+/// How far an end is put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// So many days from the end, or from now where it has passed.
+    Days(u32),
+    /// To a moment.
+    Until(Timestamp),
+}
+
+const DAY_US: i64 = 86_400 * 1_000_000;
 
 /// Why a licence does not do what is asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +61,17 @@ pub enum Refusal {
     /// Not valid for the time being.
     #[error("the licence is suspended; reinstate it first")]
     Suspended,
+    /// There is no end to put off.
+    #[error("the licence has no end that could be put off: it never expires, or its time begins with its first use")]
+    Endless,
+    /// An extension that would shorten it.
+    #[error("the licence is good until {end} already, and {until} is not later; suspend or revoke it to end it sooner")]
+    NotLater {
+        /// When it ends.
+        end: Timestamp,
+        /// When it was to end.
+        until: Timestamp,
+    },
 }
 
 /// What happened and when; nothing when the licence is already as asked.
@@ -71,7 +96,27 @@ pub fn decide(license: &License, command: Command, now: Timestamp) -> Decision {
         Command::Revoke { reason } => {
             Ok((!license.admin_revoked).then(|| (now, LicenseRevoked { reason, terms: None }.into())))
         }
+        Command::Extend(extension) => extend(license, extension, now),
     }
+}
+
+/// An end is put off and never brought nearer; what is paid beyond it still counts.
+fn extend(license: &License, extension: Extension, now: Timestamp) -> Decision {
+    if license.revoked() {
+        return Err(Refusal::Revoked);
+    }
+    let end = license.expires_at().ok_or(Refusal::Endless)?.max(now);
+    let until = match extension {
+        Extension::Until(until) => until,
+        Extension::Days(days) => {
+            let later = i64::from(days).saturating_mul(DAY_US).saturating_add(end.as_microsecond());
+            clock::from_microseconds(later).unwrap_or(Timestamp::MAX)
+        }
+    };
+    if until <= end {
+        return Err(Refusal::NotLater { end, until });
+    }
+    Ok(Some((now, LicenseExtended { until }.into())))
 }
 
 /// The clock of an ACTIVATION licence starts once; other licences have none to start.

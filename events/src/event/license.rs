@@ -296,6 +296,14 @@ pub struct LicenseAmended {
     pub metadata: Option<Sealed>,
 }
 
+/// The seller put off the end: the licence lasts until then at least, whatever a subscription behind it does, and longer
+/// where more is paid. An end that is set later by [`LicenseAmended`] takes its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenseExtended {
+    /// The moment from which verification refuses, unless a later one holds.
+    pub until: Timestamp,
+}
+
 /// The licence got another key; the old one opens nothing any more and is never given again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LicenseKeyReplaced {

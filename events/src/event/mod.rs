@@ -226,6 +226,8 @@ events! {
     LicenseUpdated = 1,
     /// The seller set something on a licence, which outranks what providers say.
     LicenseAmended = 1,
+    /// The seller put off a licence's end.
+    LicenseExtended = 1,
     /// A licence got another key.
     LicenseKeyReplaced = 1,
     /// A device took a seat of a licence.

@@ -81,6 +81,9 @@ pub struct Amended {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration: Option<Expiration>,
+    /// Until when it lasts at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_to: Option<Timestamp>,
     /// The seller's notes; the field is [`License::METADATA_FIELD`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<SealedField>,
@@ -94,6 +97,9 @@ impl Amended {
         take(&mut self.ip_limit, ip_limit);
         take(&mut self.hwid_limit, hwid_limit);
         take(&mut self.expiration, expiration);
+        if expiration.is_some() {
+            self.extended_to = None;
+        }
         take(&mut self.metadata, &metadata.as_ref().map(|sealed| SealedField::new(sealed, recorded.event_id)));
     }
 }
@@ -183,6 +189,7 @@ impl License {
             Event::LicenseSuspended(_) => self.admin_suspended = true,
             Event::LicenseReinstated(_) => self.admin_suspended = false,
             Event::LicenseAmended(amended) => self.amended.apply(recorded, amended),
+            Event::LicenseExtended(extended) => self.amended.extended_to = Some(extended.until),
             Event::LicenseKeyReplaced(replaced) => {
                 self.key = replaced.key.clone();
                 self.key_event = recorded.event_id;
@@ -225,10 +232,16 @@ impl License {
     /// What ends it, if it is not a subscription's course.
     pub fn expiration(&self) -> Expiration {
         let offer = &self.terms.offer;
-        self.amended.expiration.unwrap_or(match offer.expiration_days {
-            None => Expiration::Never,
-            Some(days) => Expiration::Duration { days, start: offer.expiration_start },
-        })
+        match (self.amended.expiration, offer.expiration_days) {
+            (Some(Expiration::Date(end)), _) => Expiration::Date(self.extended(end)),
+            (Some(expiration), _) => expiration,
+            (None, None) => Expiration::Never,
+            (None, Some(days)) => Expiration::Duration { days, start: offer.expiration_start },
+        }
+    }
+
+    fn extended(&self, end: Timestamp) -> Timestamp {
+        self.amended.extended_to.map_or(end, |extended| extended.max(end))
     }
 
     /// Whether a subscription's course decides when it ends.
@@ -267,14 +280,15 @@ impl License {
     ///
     /// A subscription licence lasts to the end of its paid period and the grace after it, or to the subscription's
     /// end if that is earlier; with every paid period taken back it has not lasted at all. Other licences last
-    /// their days from the purchase or from the activation, to a date, or for ever.
+    /// their days from the purchase or from the activation, to a date, or for ever. What was extended lasts to then at
+    /// least.
     pub fn expires_at_if_activated(&self, activated_at: Option<Timestamp>) -> Option<Timestamp> {
         if let Some(subscription) = self.terms.subscription.as_ref().filter(|_| self.follows_subscription()) {
             let lapse = match subscription.paid_until {
                 Some(paid_until) => after_seconds(paid_until, i64::from(subscription.grace_seconds)),
                 None => self.terms.purchased_at,
             };
-            return Some(subscription.ended_at.map_or(lapse, |ended_at| ended_at.min(lapse)));
+            return Some(self.extended(subscription.ended_at.map_or(lapse, |ended_at| ended_at.min(lapse))));
         }
         let (days, start) = match self.expiration() {
             Expiration::Never => return None,
@@ -282,7 +296,7 @@ impl License {
             Expiration::Duration { days, start: ExpirationStart::Creation } => (days, self.terms.purchased_at),
             Expiration::Duration { days, start: ExpirationStart::Activation } => (days, activated_at?),
         };
-        Some(after_seconds(start, i64::from(days) * SECONDS_PER_DAY))
+        Some(self.extended(after_seconds(start, i64::from(days) * SECONDS_PER_DAY)))
     }
 
     /// The moment for which a LicenseExpired is owed; `None` when nothing is (any more).

@@ -39,7 +39,7 @@ pub fn of(event: &Event) -> Option<&'static str> {
         Event::LicenseActivated(_) => "license.activated",
         Event::SubscriptionRenewed(_) => "license.renewed",
         Event::SubscriptionChanged(_) => "license.changed",
-        Event::LicenseUpdated(_) | Event::LicenseAmended(_) => "license.updated",
+        Event::LicenseUpdated(_) | Event::LicenseAmended(_) | Event::LicenseExtended(_) => "license.updated",
         Event::LicenseKeyReplaced(_) => "license.key_replaced",
         Event::LicenseExpiringSoon(_) => "license.expiring_soon",
         Event::LicenseExpired(_) => "license.expired",

@@ -2,10 +2,10 @@
 
 use keyledger_events::event::license::{ExpirationStart, Offer};
 use keyledger_events::event::purchase::{DisputeStatus, RefundStatus};
-use keyledger_projections::licenses::LicenseStatus;
+use keyledger_projections::licenses::{License, LicenseStatus};
 
 use super::world::*;
-use crate::licensing::commands::{Command, Refusal, decide};
+use crate::licensing::commands::{Command, Extension, Refusal, decide};
 
 #[test]
 fn a_renewal_extends_to_the_end_of_the_paid_period_and_grace() -> Result<(), String> {
@@ -135,6 +135,29 @@ fn what_an_admin_revoked_stays_revoked() -> Result<(), Box<dyn std::error::Error
     let license = world.license()?;
     assert_eq!(decide(license, Command::Reinstate { reason: None }, day(2)), Err(Refusal::Revoked));
     assert_eq!(decide(license, Command::Activate, day(2)), Err(Refusal::Revoked));
+    Ok(())
+}
+
+#[test]
+fn an_extension_never_shortens_and_renewals_count_beyond_it() -> Result<(), Box<dyn std::error::Error>> {
+    let mut world = World::after([&invoice(1, "si_1", 1, 0, 30)]);
+    let license = world.license()?.clone();
+    let end = license.expires_at().ok_or("no end")?;
+    let extend = |license: &License, extension| decide(license, Command::Extend(extension), day(1));
+    let Some((_, event)) = extend(&license, Extension::Days(5))? else { return Err("not extended".into()) };
+    world.append(license.id, event);
+    let extended = world.license()?.clone();
+    let until = extended.expires_at().ok_or("no end")?;
+    assert_eq!(until.as_second() - end.as_second(), 5 * 86_400);
+    let sooner = Err(Refusal::NotLater { end: until, until: day(10) });
+    assert_eq!(extend(&extended, Extension::Until(day(10))), sooner);
+    // What is paid goes on counting, with and without the extension.
+    world.tell(invoice(2, "si_1", 1, 30, 60));
+    let renewed = world.license()?.expires_at().ok_or("no end")?;
+    assert_eq!(renewed.as_second() - end.as_second(), 30 * 86_400);
+
+    let endless = World::after([&checkout(day(0), 1, Offer { expiration_days: None, ..offer(1) })]);
+    assert_eq!(extend(endless.license()?, Extension::Days(5)), Err(Refusal::Endless));
     Ok(())
 }
 

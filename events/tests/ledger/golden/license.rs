@@ -3,9 +3,10 @@
 use keyledger_events::event::inbox::{Origin, Provider};
 use keyledger_events::event::license::{
     AddressBound, AddressReleased, DeviceBound, DeviceReleased, DisputeClosed, DisputeOpened, Expiration,
-    LicenseActivated, LicenseAmended, LicenseExpired, LicenseExpiringSoon, LicenseIssued, LicenseKeyReplaced,
-    LicenseReinstated, LicenseRevoked, LicenseSuspended, LicenseUpdated, PaymentRefunded, PlaceholderAnswered,
-    ReleaseReason, SeatLimit, SubscriptionChanged, SubscriptionEnded, SubscriptionRenewed, SubscriptionTerms, Terms,
+    LicenseActivated, LicenseAmended, LicenseExpired, LicenseExpiringSoon, LicenseExtended, LicenseIssued,
+    LicenseKeyReplaced, LicenseReinstated, LicenseRevoked, LicenseSuspended, LicenseUpdated, PaymentRefunded,
+    PlaceholderAnswered, ReleaseReason, SeatLimit, SubscriptionChanged, SubscriptionEnded, SubscriptionRenewed,
+    SubscriptionTerms, Terms,
 };
 use keyledger_events::{Event, StreamId, StreamKind};
 
@@ -115,6 +116,7 @@ fn amended() -> TestResult<Vec<Event>> {
             metadata: Some(sealed(team)?),
         }
         .into(),
+        LicenseExtended { until: time("2026-04-05T23:59:59Z")? }.into(),
         LicenseKeyReplaced {
             key: sealed(team)?,
             key_lookup: "3b9c358f36f0a31b6ad3e14f309c7cf198ac9246e8316f9ce543d5b19ac02b80".to_owned(),

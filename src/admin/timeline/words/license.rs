@@ -49,6 +49,7 @@ pub(super) fn sentence(event: &Event) -> Option<String> {
             format!("the licence was corrected by a fact that arrived late{}", validity(&e.terms))
         }
         Event::LicenseAmended(e) => format!("the seller set {}", amended(e)),
+        Event::LicenseExtended(e) => format!("the seller extended the licence to {}", time(e.until)),
         Event::LicenseKeyReplaced(_) => "the licence got another key; the old one opens nothing any more".to_owned(),
         Event::DeviceBound(e) => format!("the device {} took a seat", e.device_id),
         Event::DeviceReleased(e) => format!("the seat of the device {} became free: {}", e.device_id, why(e.reason)),
