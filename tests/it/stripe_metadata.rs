@@ -14,6 +14,7 @@ on_both_stores!(
     a_good_line_is_not_held_up_by_a_bad_one,
     a_resent_delivery_is_judged_by_the_mended_metadata,
     expiration_metadata_of_a_subscription_is_a_warning,
+    what_was_bought_once_beside_a_subscription_is_a_warning,
 );
 
 /// A Stripe product's metadata.
@@ -168,5 +169,27 @@ async fn expiration_metadata_of_a_subscription_is_a_warning(backend: Backend) ->
     assert!(warnings(&app).await?.contains("expiration_days"));
     let license = app.license().await?;
     assert_eq!((&license["expirationDays"], &license["status"]), (&Value::Null, &json!("ACTIVE")));
+    Ok(())
+}
+
+/// Guards: somebody who paid for two products in one checkout, of which one is never heard of again.
+async fn what_was_bought_once_beside_a_subscription_is_a_warning(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    app.stripe.add_product("prod_addon", &[("product_id", &app.product)]);
+    app.stripe.add_product("prod_shirt", &[]);
+    for layout in Layout::BOTH {
+        let subscription = Subscription::of(layout, "prod_plugin", now() - 60);
+        let month = InvoiceLine::month(&subscription.items[0].id, "prod_plugin", subscription.begun);
+        let once = |product: &str| InvoiceLine { item: None, product: product.to_owned(), ..month.clone() };
+        let lines = vec![month.clone(), once("prod_addon"), once("prod_shirt"), once("prod_plugin")];
+        let first = Invoice::paid(layout, &subscription.id, &subscription.customer, lines).event();
+        app.deliver(&[&first]).await?;
+        let told = warnings(&app).await?;
+        assert!(told.contains("`prod_addon` was paid once beside a subscription"), "{told}");
+        assert!(!told.contains("prod_shirt"), "not ours: {told}");
+        assert!(!told.contains("prod_plugin"), "a fee for what is licensed: {told}");
+        assert_eq!(app.entry(id_of(&first)).await?.outcome, "applied");
+    }
+    assert_eq!(app.licenses().await?.len(), 2, "one for each subscription");
     Ok(())
 }

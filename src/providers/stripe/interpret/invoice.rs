@@ -12,6 +12,7 @@ use crate::licensing::purchase::Purchase;
 use crate::providers::draft::Draft;
 use crate::providers::person::Person;
 use crate::providers::plan::{Conclusion, Plan};
+use crate::providers::stripe::metadata::SaleKind;
 use crate::providers::stripe::payload::{Invoice, InvoiceLine, LineKind};
 
 /// How long an invoice for an item that may have replaced another waits for the update that says so.
@@ -50,14 +51,16 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
     if swap.is_none() {
         wait_for_swap(context, invoice, &draft.purchase, &service)?;
     }
-    let lines = read_lines(context, &draft.purchase, &service).await?;
+    let mut lines = read_lines(context, &draft.purchase, &service).await?;
+    lines.warnings.extend(paid_once(context, invoice, all, &service).await);
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
             let reason = match service.is_empty() {
                 true => "no line pays for service: credits for unused time and one-off lines license nothing",
                 false => "no line's product has a `product_id` in its metadata",
             };
-            Conclusion::Ignored(reason.to_owned())
+            let reasons = std::iter::once(reason.to_owned()).chain(lines.warnings);
+            Conclusion::Ignored(reasons.collect::<Vec<_>>().join("; "))
         } else {
             Conclusion::Rejected(lines.bad.join("; "))
         };
@@ -126,6 +129,39 @@ fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<(&'
             (None, _) => None,
         })
         .collect()
+}
+
+/// What was bought once in a subscription's checkout: no licence comes of it, which whoever sold a product of ours that way is
+/// to hear. It is only a note, so nothing waits for Stripe to answer.
+async fn paid_once(
+    context: &Context<'_>,
+    invoice: &Invoice,
+    all: &[InvoiceLine],
+    service: &[(&str, &InvoiceLine)],
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if invoice.billing_reason.as_deref() != Some("subscription_create") {
+        return warnings;
+    }
+    // A fee for setting up what is licensed anyway is no second product.
+    let mut met: BTreeSet<_> = service.iter().filter_map(|(_, line)| line.product.as_deref()).collect();
+    for line in all {
+        let bought = line.kind == LineKind::InvoiceItem && line.subscription_item.is_none() && !line.proration;
+        let Some(product) = line.product.as_deref().filter(|_| bought && line.amount > 0 && line.quantity > 0) else {
+            continue;
+        };
+        if !met.insert(product) {
+            continue;
+        }
+        let found = context.offer(Some(product), line.product_metadata.as_ref(), SaleKind::OneOff).await;
+        if matches!(found, Ok(Found::Offer(..) | Found::Bad(_))) {
+            warnings.push(format!(
+                "Stripe product `{product}` was paid once beside a subscription, and no licence is issued for it: sell \
+                 it in a checkout of its own, or make the licence by hand"
+            ));
+        }
+    }
+    warnings
 }
 
 /// A swap that the invoice tells by itself, before the update does: a change of plan that credits one item and charges for
