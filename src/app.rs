@@ -159,7 +159,12 @@ pub(crate) async fn refuse_without_keys(
     keys: &(impl KeyVault + ?Sized),
 ) -> Result<(), OpenAppError> {
     // In this order: whoever appends first has told of a master key before.
-    let events = ledger.head().await?.position;
+    let events = match ledger.head().await {
+        Ok(head) => head.position,
+        // What is wrong with the row is for an audit to tell, which opens the ledger, too.
+        Err(LedgerError::Frontier(_) | LedgerError::Corrupt { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
     if events > Position::START && !keys.is_in_use().await.map_err(MasterKeyError::from)? {
         return Err(OpenAppError::KeysLost { events });
     }

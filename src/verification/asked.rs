@@ -1,5 +1,7 @@
 //! What a client program asks, checked field by field. A field that we do not know is an error: it is misspelt.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -8,6 +10,8 @@ use crate::activity::RequestKind;
 /// Groups of five characters that a licence key has, as the pattern `^[A-Z0-9]{5}(-[A-Z0-9]{5}){4}$` says.
 const KEY_GROUPS: usize = 5;
 const KEY_GROUP_CHARS: usize = 5;
+/// Characters of a hardware identifier.
+const DEVICE_CHARS: RangeInclusive<usize> = 10..=1_000;
 /// What the field of a device was called before.
 const OLD_DEVICE_FIELD: &str = "deviceIdentifier";
 const DEVICE_FIELD: &str = "hardwareIdentifier";
@@ -38,7 +42,7 @@ pub struct Asked {
 pub struct BadField {
     /// Which field, and what is wrong with it.
     pub details: String,
-    /// The challenge, where there is a good one: this answer is signed too.
+    /// The challenge, where it is a text, a good one or not: this answer is signed too.
     pub challenge: Option<String>,
 }
 
@@ -53,7 +57,7 @@ impl Asked {
             Ok(_) => return Err(BadField { details: "the body is not a JSON object".to_owned(), challenge: None }),
             Err(error) => return Err(BadField { details: format!("the body is not JSON: {error}"), challenge: None }),
         };
-        let challenge = text(&fields, "challenge", 1..=1_000, false).ok().flatten();
+        let challenge = fields.get("challenge").and_then(Value::as_str).map(str::to_owned);
         Self::read(kind, fields).map_err(|details| BadField { details, challenge })
     }
 
@@ -67,7 +71,7 @@ impl Asked {
             None => return Err("licenseKey: is required".to_owned()),
         };
         let device_field = if fields.contains_key(DEVICE_FIELD) { DEVICE_FIELD } else { OLD_DEVICE_FIELD };
-        let hardware_identifier = text(&fields, device_field, 10..=1_000, false)?;
+        let hardware_identifier = text(&fields, device_field, DEVICE_CHARS, false)?;
         if kind == RequestKind::Heartbeat && hardware_identifier.is_none() {
             return Err("hardwareIdentifier: is required for a heartbeat".to_owned());
         }
@@ -98,10 +102,15 @@ pub fn is_license_key(text: &str) -> bool {
         })
 }
 
+/// Whether a text has the form of a hardware identifier: 10 to 1,000 characters without white space.
+pub fn is_hardware_identifier(text: &str) -> bool {
+    check_text(text, &DEVICE_CHARS, false).is_ok()
+}
+
 fn text(
     fields: &Map<String, Value>,
     name: &str,
-    length: std::ops::RangeInclusive<usize>,
+    length: RangeInclusive<usize>,
     spaces: bool,
 ) -> Result<Option<String>, String> {
     let value = match fields.get(name) {
@@ -109,14 +118,19 @@ fn text(
         Some(Value::String(value)) => value,
         Some(_) => return Err(format!("{name}: must be a text")),
     };
-    let (least, most) = (length.start(), length.end());
-    if !length.contains(&value.chars().count()) {
-        return Err(format!("{name}: must have {least} to {most} characters"));
-    }
-    if !spaces && value.chars().any(char::is_whitespace) {
-        return Err(format!("{name}: must not contain white space"));
-    }
+    check_text(value, &length, spaces).map_err(|rule| format!("{name}: {rule}"))?;
     Ok(Some(value.clone()))
+}
+
+/// Checks a text against its rules; the error is the rule that it breaks.
+fn check_text(text: &str, length: &RangeInclusive<usize>, spaces: bool) -> Result<(), String> {
+    if !length.contains(&text.chars().count()) {
+        return Err(format!("must have {} to {} characters", length.start(), length.end()));
+    }
+    if !spaces && text.chars().any(char::is_whitespace) {
+        return Err("must not contain white space".to_owned());
+    }
+    Ok(())
 }
 
 /// Characters of an id with its hyphens.
@@ -189,9 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn a_good_challenge_is_kept_for_the_signature_of_a_bad_request() {
-        let body = json!({ "licenseKey": "bad", "challenge": "sign-me" }).to_string();
-        let bad = Asked::parse(RequestKind::Verify, body.as_bytes());
-        assert_eq!(bad.err().and_then(|bad| bad.challenge).as_deref(), Some("sign-me"));
+    fn a_challenge_is_kept_for_the_signature_of_a_bad_request_whatever_is_bad_in_it() {
+        for challenge in ["sign-me", "two words", ""] {
+            let body = json!({ "licenseKey": "bad", "challenge": challenge }).to_string();
+            let bad = Asked::parse(RequestKind::Verify, body.as_bytes());
+            assert_eq!(bad.err().and_then(|bad| bad.challenge).as_deref(), Some(challenge));
+        }
     }
 }

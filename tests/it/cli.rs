@@ -1,13 +1,17 @@
 //! What scripts rely on: shapes of `--json`, exit codes, secrets from files and pipes.
 
+use std::process::Stdio;
+
 use base64::Engine as _;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use uuid::Uuid;
 
 use crate::support::app::{STRIPE_SECRET, id};
 use crate::support::compose::{Checkout, Layout, polymart};
+use crate::support::place::Place;
 use crate::support::stripe_api::session_line;
-use crate::support::{Backend, Error, TestApp, TestResult, now, on_both_stores, sign};
+use crate::support::{Backend, Error, PATIENCE, TestApp, TestResult, now, on_both_stores, sign};
 
 on_both_stores!(
     what_is_made_is_told,
@@ -18,6 +22,7 @@ on_both_stores!(
     failures_have_codes_and_reasons,
     secrets_come_from_files_and_pipes,
     commands_need_no_server,
+    a_demonstration_leads_to_its_dashboard,
 );
 
 fn assert_fields(object: &Value, fields: &[&str]) {
@@ -260,4 +265,24 @@ async fn commands_need_no_server(backend: Backend) -> TestResult {
     app.deliver(&[checkout.completed()]).await?;
     assert_eq!(app.licenses().await?.len(), 3);
     Ok(())
+}
+
+/// Guards: a demonstration that ends with nothing to click on.
+async fn a_demonstration_leads_to_its_dashboard(backend: Backend) -> TestResult {
+    let place = Place::new(backend, Some(&"5a".repeat(32))).await?;
+    let mut demo = place.command(&["demo", "--listen", "127.0.0.1:0"]).stderr(Stdio::null()).spawn()?;
+    let mut lines = BufReader::new(demo.stdout.take().ok_or("no output")?).lines();
+    let link = async {
+        while let Some(line) = lines.next_line().await? {
+            if let Some(link) = line.strip_prefix("See it in a browser: ") {
+                return Ok::<_, Error>(link.to_owned());
+            }
+        }
+        Err("it ended without a link".into())
+    };
+    let link = tokio::time::timeout(4 * PATIENCE, link).await??;
+    let page = reqwest::get(&link).await?;
+    assert_eq!((page.status().as_u16(), page.url().as_str()), (200, link.as_str()));
+    assert!(page.text().await?.contains("<form"), "{link}");
+    Ok(demo.kill().await?)
 }

@@ -5,7 +5,7 @@ use keyledger_proof::Checkpoint;
 use uuid::Uuid;
 
 use super::{KeptNote, Verified, keep, load, verify};
-use crate::app::App;
+use crate::app::{App, refuse_without_keys};
 use crate::proofs::{LogKey, sign_now};
 use crate::test_support::{Attacker, Home, TestResult, all, stories};
 
@@ -159,6 +159,8 @@ async fn the_head_row_fits_the_events(home: Home) -> TestResult {
     for (change, bad) in changes {
         attacker.change(&format!("UPDATE @ledger_head SET {change}")).await?;
         assert_bad(&home.app, bad, change).await?;
+        // Whoever is to say so must get in.
+        refuse_without_keys(&*home.app.ledger, &**home.app.keys.vault()).await?;
         attacker.run("DELETE FROM @ledger_head").await?;
         assert_bad(&home.app, last, "the row is gone").await?;
         attacker.change("INSERT INTO @ledger_head SELECT * FROM @head_before").await?;

@@ -21,7 +21,7 @@ use keyledger_events::SystemClock;
 use super::global::{Global, Reads};
 use super::output::Output;
 use crate::activity::RETENTION_DAYS;
-use crate::admin::{members, teams};
+use crate::admin::teams;
 use crate::config::DatabaseUrl;
 use crate::hooks::AllowPrivate;
 use crate::serve::{Server, interrupted};
@@ -57,15 +57,7 @@ async fn play(server: &Server, global: &Global, options: &ServeOptions, output: 
     let base = format!("http://{}", reachable(server.address));
     output.line(&format!("listening on {base}"))?;
     output.flush()?;
-    story::tell(&story::Stage { app: &server.app, base: &base, options, global }, output).await?;
-    if let Some(path) = members::first_start_path(&server.app).await? {
-        output.line(&format!("\nSee it in a browser: {base}{path}"))?;
-    } else {
-        output.line(&format!("\nSee it in a browser: {base}/"))?;
-    }
-    output.flush()?;
-    // Until Ctrl-C, which the caller waits for as well.
-    std::future::pending().await
+    story::tell(&story::Stage { app: &server.app, base: &base, options, global }, output).await
 }
 
 /// Mails of a demonstration go nowhere but into files, whatever the environment says: its buyers do not exist.

@@ -9,6 +9,7 @@ use super::post::Door;
 use super::shop::{self, PRODUCT, SHOP, Shop};
 use super::stripe_api::{DAY, MONTHLY, StripeApi};
 use super::watch;
+use crate::admin::members;
 use crate::app::App;
 use crate::cli::global::Global;
 use crate::cli::output::Output;
@@ -36,7 +37,7 @@ pub(super) struct Story<'a> {
     pub(super) output: &'a mut Output,
 }
 
-/// Tells it, and at last what to try.
+/// Tells it, and at last what to try. It does not return before Ctrl-C, which the caller waits for as well.
 pub(super) async fn tell(stage: &Stage<'_>, output: &mut Output) -> anyhow::Result<()> {
     let api = StripeApi::start().await?;
     let shop = shop::open(stage.app, api.base()).await?;
@@ -48,6 +49,7 @@ pub(super) async fn tell(stage: &Stage<'_>, output: &mut Output) -> anyhow::Resu
     story.polymart().await?;
     story.expiration(&day, first).await?;
     story.summary(&day, first)?;
+    story.dashboard().await?;
     // Its API stays there for what people try: a retry, say.
     std::future::pending().await
 }
@@ -172,5 +174,10 @@ impl Story<'_> {
         }
         self.say(&format!("   curl {}/readyz", self.stage.base))?;
         self.say("       whether the database is reachable and the lists are up to date")
+    }
+
+    async fn dashboard(&mut self) -> anyhow::Result<()> {
+        let path = members::first_start_path(self.stage.app).await?;
+        self.say(&format!("\nSee it in a browser: {}{}", self.stage.base, path.as_deref().unwrap_or("/")))
     }
 }
