@@ -4,7 +4,7 @@ use keyledger_events::event::delivery::{MailContent, MailRequested};
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{Customer, Delivery, DeliveryState, Page, QueryError, SealedField, view};
+use keyledger_projections::{Customer, Delivery, DeliveryState, License, Page, QueryError, SealedField, view};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -180,8 +180,16 @@ async fn find(app: &App, team: TeamId, id: Uuid) -> Result<Option<Delivery>, Adm
         return Ok(Some(mail));
     }
     let Some(license) = views.license(id).await? else { return Ok(None) };
-    let mails = views.deliveries_of_purchase(license.purchase).await?;
-    let carries = |mail: &Delivery| mail.content == MailContent::LicenseKeys && mail.license_ids.contains(&id);
+    Ok(latest_with_key(app, team, &license).await?)
+}
+
+/// The latest mail that carries a licence's key; `None` where none ever did.
+///
+/// # Errors
+/// When the view cannot be read.
+pub async fn latest_with_key(app: &App, team: TeamId, license: &License) -> Result<Option<Delivery>, QueryError> {
+    let mails = app.views.team(team).deliveries_of_purchase(license.purchase).await?;
+    let carries = |mail: &Delivery| mail.content == MailContent::LicenseKeys && mail.license_ids.contains(&license.id);
     Ok(mails.into_iter().find(carries))
 }
 

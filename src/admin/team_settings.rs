@@ -16,7 +16,7 @@ const MAIL_MESSAGE_CHARS_MAX: usize = 4_000;
 /// The longest address of a picture, in characters.
 const IMAGE_URL_CHARS_MAX: usize = 500;
 /// The longest renewal grace: a month, in seconds.
-const RENEWAL_GRACE_SECONDS_MAX: u32 = 31 * 86_400;
+pub const RENEWAL_GRACE_SECONDS_MAX: u32 = 31 * 86_400;
 /// The longest lead of a reminder, in days.
 pub const REMINDER_DAYS_MAX: u32 = 365;
 /// The longest mail address, in bytes (RFC 5321 section 4.5.3.1.3).

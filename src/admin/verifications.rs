@@ -12,17 +12,16 @@ use uuid::Uuid;
 use super::{AdminError, CONFLICTS_MAX, append, teams};
 use crate::activity::{RequestFilter, StoredRequest};
 use crate::app::App;
+use crate::verification::asked::is_hardware_identifier;
 use crate::verification::blacklist::network;
 use crate::verification::explain::{self, Explanation, Question};
 
 /// The longest timeout: 180 days, in minutes.
-const TIMEOUT_MINUTES_MAX: u32 = 259_200;
+pub const TIMEOUT_MINUTES_MAX: u32 = 259_200;
 /// Entries of a team's blacklist at most.
 const BLACKLIST_MAX: usize = 1_000;
 /// Names of notes that answers may show at most.
 const METADATA_KEYS_MAX: usize = 20;
-/// The longest hardware identifier, in characters.
-const DEVICE_CHARS_MAX: usize = 1_000;
 
 /// Changes how verifications are answered; what is `None` stays, and what is the same already is not recorded again.
 ///
@@ -183,10 +182,11 @@ pub(crate) fn normal(kind: BlacklistKind, value: &str) -> Result<String, AdminEr
                 network.to_string()
             })
         }
-        BlacklistKind::Device if value.is_empty() || value.chars().count() > DEVICE_CHARS_MAX => {
-            Err(bad("a hardware identifier of 1 to 1,000 characters"))
+        // No program can name any other device: an entry of it would refuse nobody.
+        BlacklistKind::Device if is_hardware_identifier(value) => Ok(value.to_owned()),
+        BlacklistKind::Device => {
+            Err(bad("a hardware identifier, which has 10 to 1,000 characters without white space"))
         }
-        BlacklistKind::Device => Ok(value.to_owned()),
         BlacklistKind::Country => {
             let letters = value.len() == 2 && value.bytes().all(|byte| byte.is_ascii_alphabetic());
             if letters { Ok(value.to_ascii_uppercase()) } else { Err(bad("a country in two letters, such as DE")) }

@@ -40,7 +40,7 @@ pub(super) struct WhatArgs {
     /// An address, or a network such as 203.0.113.0/24.
     #[arg(long, value_name = "ADDRESS|NETWORK")]
     address: Option<String>,
-    /// A hardware identifier.
+    /// A hardware identifier: 10 to 1,000 characters without white space.
     #[arg(long, value_name = "TEXT")]
     device: Option<String>,
     /// A country in two letters. It is known only when a proxy tells it, see `serve --country-header`.

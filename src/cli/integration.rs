@@ -6,7 +6,6 @@ use keyledger_events::TeamId;
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
 use keyledger_projections::{Integration, Secret};
-use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
 use super::args::TeamArg;
@@ -132,7 +131,9 @@ impl IntegrationCommand {
                 Self::Set(_) => {
                     let Some((team, provider, change)) = change else { return Ok(()) };
                     let changed = integrations::set(app, ACTOR_CLI, team, provider, &change).await?;
-                    change.secrets.iter().filter_map(|secret| doubt(provider, secret)).for_each(note);
+                    for doubt in change.secrets.iter().filter_map(|secret| integrations::doubt(provider, secret)) {
+                        note(&format!("note: {doubt}"));
+                    }
                     report(team, provider, &changed, output)
                 }
                 Self::Show { team, provider } => {
@@ -149,23 +150,6 @@ impl IntegrationCommand {
                 }
             })
             .await
-    }
-}
-
-/// What is odd about a secret. It is taken nevertheless: what providers give out may change.
-fn doubt(provider: Provider, secret: &NewSecret) -> Option<&'static str> {
-    let begins_with = |prefix| secret.value.expose_secret().starts_with(prefix);
-    match (provider, secret.kind) {
-        (Provider::Stripe, SecretKind::Webhook) if !begins_with("whsec_") => {
-            Some("note: a webhook's signing secret at Stripe begins with whsec_, and this one does not")
-        }
-        (Provider::Stripe, SecretKind::ApiKey) if begins_with("sk_") => {
-            Some("note: this key may do everything at Stripe; a restricted one (rk_…) that may read is enough")
-        }
-        (Provider::Stripe, SecretKind::ApiKey) if !begins_with("rk_") => {
-            Some("note: a restricted API key of Stripe begins with rk_live_ or rk_test_, and this one does not")
-        }
-        _ => None,
     }
 }
 

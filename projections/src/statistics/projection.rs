@@ -9,7 +9,7 @@ use crate::fold::{Fold, Key, from_json, to_json};
 use crate::table::{Column, Table};
 use crate::timeline::Day;
 
-/// What was recorded on a day (UTC).
+/// What happened on a day (UTC), whenever it became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DayCounts {
@@ -65,7 +65,7 @@ pub struct StatisticsFold;
 
 impl Fold for StatisticsFold {
     const NAME: &'static str = "statistics";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const TABLE: &'static Table = &Table {
         columns: &[Column::bytes("team"), Column::text("day"), Column::text("doc")],
         key_columns: 2,
@@ -76,7 +76,7 @@ impl Fold for StatisticsFold {
 
     fn key(recorded: &RecordedEvent, event: &Event) -> Option<Key> {
         DayCounts::default().of(event)?;
-        Some(Key::Named(recorded.team, Day::of(recorded.recorded_at).to_string()))
+        Some(Key::Named(recorded.team, Day::of(recorded.occurred_at).to_string()))
     }
 
     /// A day's row begins with whichever event is first.

@@ -1,4 +1,4 @@
-//! How licences stand at a moment, and what was recorded on a day: counted, and compared with a plain recount.
+//! How licences stand at a moment, and what happened on a day: counted, and compared with a plain recount.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use keyledger_events::event::license::{
     Terms,
 };
 use keyledger_events::id::StreamKind;
-use keyledger_events::{Clock as _, NewEvent, Position, TeamId};
+use keyledger_events::{NewEvent, Position, TeamId};
 use uuid::Uuid;
 
 use super::facts::*;
@@ -23,7 +23,7 @@ stories!(
     standings_are_what_a_recount_says_at_any_moment,
     a_list_of_a_standing_comes_in_pages_without_a_gap,
     a_list_goes_on_behind_a_licence_that_left_it,
-    a_day_counts_what_was_recorded_on_it,
+    a_day_counts_what_happened_on_it_however_late_it_became_known,
 );
 
 /// Terms of a licence whose clock waits for a first verification.
@@ -165,7 +165,7 @@ async fn a_list_goes_on_behind_a_licence_that_left_it(home: &Home) -> TestResult
     Ok(())
 }
 
-async fn a_day_counts_what_was_recorded_on_it(home: &Home) -> TestResult {
+async fn a_day_counts_what_happened_on_it_however_late_it_became_known(home: &Home) -> TestResult {
     let (team, runner) = (team(), home.runner());
     let [one, two] = [(); 2].map(|()| stream(StreamKind::License));
     let entry = stream(StreamKind::Inbox);
@@ -174,20 +174,20 @@ async fn a_day_counts_what_was_recorded_on_it(home: &Home) -> TestResult {
     home.append(team, vec![event(one, renewed), issued(team, two, for_ever())]).await?;
     home.append(super::facts::team(), vec![issued(team, stream(StreamKind::License), for_ever())]).await?;
     home.catch_up(&runner).await?;
-    let recorded = home.ledger.read(Position::START, 1).await?.remove(0).recorded_at;
-    let today = Day::of(recorded);
+    let today = Day::of(noon_and(0));
     let days = home.views.team(team).daily(today.before(3), today).await?;
     let [(day, counts)] = days.as_slice() else { return Err(format!("not one day: {days:?}").into()) };
     assert_eq!(*day, today);
     assert_eq!((counts.issued, counts.renewed, counts.received, counts.expired), (2, 1, 1, 0));
 
     home.clock.advance_seconds(2 * DAY);
-    home.append(team, vec![event(one, LicenseExpired { due_at: noon_and(300) })]).await?;
+    let expired = LicenseExpired { due_at: noon_and(DAY) };
+    home.append(team, vec![NewEvent::new(one, noon_and(DAY), expired)]).await?;
     home.catch_up(&runner).await?;
-    let later = Day::of(home.clock.now());
-    let days = home.views.team(team).daily(today, later).await?;
+    let due = Day::of(noon_and(DAY));
+    let days = home.views.team(team).daily(today, Day::of(noon_and(2 * DAY))).await?;
     let expired: Vec<_> = days.iter().map(|(day, counts)| (*day, counts.issued, counts.expired)).collect();
-    assert_eq!(expired, [(today, 2, 0), (later, 0, 1)]);
+    assert_eq!(expired, [(today, 2, 0), (due, 0, 1)]);
     assert_eq!(home.views.team(team).daily(today.before(9), today.before(1)).await?, []);
     Ok(())
 }

@@ -8,7 +8,7 @@ mod secrets;
 
 pub use change::{IntegrationChange, NewSecret, decide};
 pub use json::{IntegrationJson, SecretJson, webhook_path};
-pub use secrets::{livemode_of, refuse_mistaken};
+pub use secrets::{doubt, livemode_of, refuse_mistaken};
 
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretRetired;

@@ -4,7 +4,9 @@ use keyledger_events::TeamId;
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
 use keyledger_events::keys::KeyRing;
+use secrecy::ExposeSecret as _;
 
+use super::change::NewSecret;
 use crate::admin::AdminError;
 
 /// The longest secret, in bytes.
@@ -50,7 +52,7 @@ pub fn refuse_mistaken(provider: Provider, kind: SecretKind, value: &str) -> Res
 
 fn refuse_mistaken_api_key(value: &str) -> Result<(), AdminError> {
     let message = if value.starts_with("whsec_") {
-        "this is a webhook's signing secret (whsec_…), not an API key; give it with --webhook-secret"
+        "this is a webhook's signing secret (whsec_…), not an API key; it belongs into the webhook secret (--webhook-secret)"
     } else if value.starts_with("pk_") {
         "this is a publishable key (pk_…), which may read nothing; create a restricted key (rk_…) in Stripe's \
          dashboard under Developers → API keys"
@@ -64,10 +66,28 @@ fn refuse_mistaken_api_key(value: &str) -> Result<(), AdminError> {
 
 fn refuse_api_key_as_secret(value: &str) -> Result<(), AdminError> {
     if ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "pk_test_"].iter().any(|it| value.starts_with(it)) {
-        let message = "this is an API key, not a webhook's signing secret (whsec_…); give it with --api-key";
+        let message =
+            "this is an API key, not a webhook's signing secret (whsec_…); it belongs into the API key (--api-key)";
         return Err(AdminError::Invalid(message.to_owned()));
     }
     Ok(())
+}
+
+/// What is odd about a secret. It is taken nevertheless: what providers give out may change.
+pub fn doubt(provider: Provider, secret: &NewSecret) -> Option<&'static str> {
+    let begins_with = |prefix| secret.value.expose_secret().starts_with(prefix);
+    match (provider, secret.kind) {
+        (Provider::Stripe, SecretKind::Webhook) if !begins_with("whsec_") => {
+            Some("a webhook's signing secret at Stripe begins with whsec_, and this one does not")
+        }
+        (Provider::Stripe, SecretKind::ApiKey) if begins_with("sk_") => {
+            Some("this key may do everything at Stripe; a restricted one (rk_…) that may read is enough")
+        }
+        (Provider::Stripe, SecretKind::ApiKey) if !begins_with("rk_") => {
+            Some("a restricted API key of Stripe begins with rk_live_ or rk_test_, and this one does not")
+        }
+        _ => None,
+    }
 }
 
 /// The last characters, so that people can tell secrets apart; nothing of a short one.

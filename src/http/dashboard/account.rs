@@ -4,6 +4,7 @@
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::{get, post};
 use keyledger_events::TeamId;
 
@@ -66,10 +67,11 @@ pub(super) async fn list_teams(viewer: Viewer, State(front): State<Front>) -> An
 }
 
 async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
-    shown(&front, &viewer, None).await
+    shown(&front, &viewer, None, None).await
 }
 
-async fn shown(front: &Front, viewer: &Viewer, secret: Option<String>) -> Answer {
+/// The page; with the secret of codes that are about to be wanted, and with why they are not wanted yet.
+async fn shown(front: &Front, viewer: &Viewer, secret: Option<String>, refusal: Option<&str>) -> Answer {
     let (app, team) = (&front.app, viewer.team_id());
     let email = members::email(app, team, &viewer.member).await?.unwrap_or_default();
     let own = viewer.session.handle();
@@ -85,6 +87,9 @@ async fn shown(front: &Front, viewer: &Viewer, secret: Option<String>) -> Answer
     let secret = secret.map(|secret| picture(&secret, &email).map(|picture| (secret, picture))).transpose()?;
     let mut shell = viewer.shell("Your account", "account").await?;
     shell.path = viewer.at("account");
+    if let Some(refusal) = refusal {
+        shell.tell(refusal);
+    }
     page(&AccountPage { shell, sessions: sessions.collect(), codes: viewer.member.totp.is_some(), secret, email })
 }
 
@@ -125,19 +130,27 @@ async fn change_password(State(front): State<Front>, change: Change<Anybody>) ->
 
 /// Shows a new secret; nothing is wanted yet.
 async fn begin_codes(State(front): State<Front>, change: Change<Confirmed<Anybody>>) -> Answer {
-    shown(&front, &change.viewer, Some(members::new_totp_secret().to_string())).await
+    shown(&front, &change.viewer, Some(members::new_totp_secret().to_string()), None).await
 }
 
 async fn enable_codes(State(front): State<Front>, change: Change<Confirmed<Anybody>>) -> Answer {
     let (team, id) = (change.viewer.team_id(), change.viewer.member.id);
     let secret = change.fields.raw("secret").unwrap_or_default();
     let code = change.fields.text("code").unwrap_or_default();
-    let enabled = async {
+    let enabled: Result<String, Problem> = async {
         front.dashboard.attempt(change.viewer.session.address, &id.to_string())?;
         members::enable_totp(&front.app, &change.actor(), team, id, secret, code).await?;
         Ok("From now on you sign in with a code as well.".to_owned())
-    };
-    change.done(enabled.await, "account", "account").await
+    }
+    .await;
+    match enabled {
+        Err(problem) if problem.about_input().is_some() => {
+            let mut again = shown(&front, &change.viewer, Some(secret.to_owned()), problem.about_input()).await?;
+            *again.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(again)
+        }
+        enabled => change.done(enabled, "account", "account").await,
+    }
 }
 
 async fn end_codes(State(front): State<Front>, change: Change<Confirmed<Anybody>>) -> Answer {

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::shell::Shell;
 use super::viewer::Viewer;
 use super::when::When;
-use crate::admin::api_keys::{self, ApiKeyJson, Expires, WantedApiKey};
+use crate::admin::api_keys::{self, ApiKeyJson, EXPIRES_IN_DAYS_MAX, Expires, WantedApiKey};
 use crate::http::Front;
 
 /// The pages.
@@ -78,12 +78,13 @@ async fn create(State(front): State<Front>, change: Change<Confirmed<Administrat
         let wanted = change.fields.text("scope").unwrap_or_default();
         let scope = scopes.into_iter().find(|scope| word(*scope) == wanted);
         let scope = scope.ok_or_else(|| Problem::unusable("Choose what the key may do."))?;
-        let expires = change.fields.number("days", "The number of days")?.map_or(Expires::Never, Expires::InDays);
+        let days = change.fields.number_within("days", "The number of days", 1..=EXPIRES_IN_DAYS_MAX)?;
+        let expires = days.map_or(Expires::Never, Expires::InDays);
         let wanted = WantedApiKey { scope, name: change.fields.text("name").map(str::to_owned), expires };
         let made = api_keys::create(&front.app, &change.actor(), change.viewer.team_id(), wanted).await?;
         Ok(made.key)
     };
-    match made.await {
+    match change.once(made).await {
         Ok(key) => shown(&front, &change.viewer, Some(key.expose_secret().to_owned())).await,
         Err(problem) => change.done(Err(problem), "api-keys", "api-keys").await,
     }

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use askama::Template;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use keyledger_events::event::member::MemberRole;
 
@@ -33,6 +33,8 @@ const MEMBERS: &[MemberRole] = &[MemberRole::Owner, MemberRole::Admin, MemberRol
 const PASSWORD: &str = "confirm-password";
 /// The field with which a form proves to be ours.
 const CSRF: &str = "csrf";
+/// The field of forms that are sent once.
+const ONCE: &str = "once";
 /// Fields that are never shown again.
 const SECRETS: [&str; 8] = [CSRF, PASSWORD, "password", "new-password", "secret", "api-key", "code", "webhook-secret"];
 
@@ -87,8 +89,25 @@ impl<S> Change<S> {
         self.viewer.actor()
     }
 
+    /// Does the work of a form once: loading the page of its answer again must not make a second thing.
+    ///
+    /// # Errors
+    /// When it was done before, or those of the work.
+    pub(super) async fn once<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        let Some(form) = self.fields.id(ONCE, "The form")? else { return work.await };
+        if self.viewer.session.is_used(form).await? {
+            let message =
+                "This form was sent already, and what it made is there. What was shown then is not shown again.";
+            return Err(Problem::new(StatusCode::CONFLICT, message));
+        }
+        let done = work.await?;
+        self.viewer.session.note_used(form).await?;
+        Ok(done)
+    }
+
     /// Says on the next page what came of it, and sends the browser there: to `page` of the team when it was done; back
-    /// to `from` with what was filled in when that cannot be used. Other problems are pages of their own.
+    /// to `from` with what was filled in when that cannot be used, or not as things stand. Other problems are pages of
+    /// their own.
     ///
     /// # Errors
     /// Those other problems.
@@ -98,12 +117,13 @@ impl<S> Change<S> {
                 self.viewer.session.say(Flash { text, ..Flash::default() }).await?;
                 to(&self.viewer.at(page))
             }
-            Err(problem) => match problem.about_input() {
+            Err(problem) => match problem.beside_form() {
                 None => Err(problem),
                 Some(text) => {
                     let kept = self.fields.iter().filter(|(name, _)| !SECRETS.contains(name));
                     let fields = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-                    self.viewer.session.say(Flash { failed: true, text: text.to_owned(), fields }).await?;
+                    let (text, form) = (text.to_owned(), self.viewer.path.clone());
+                    self.viewer.session.say(Flash { failed: true, text, fields, form }).await?;
                     to(&self.viewer.at(from))
                 }
             },

@@ -1,5 +1,7 @@
 //! What was filled in: the fields of a form or of a page's query.
 
+use std::ops::RangeInclusive;
+
 use axum::http::Uri;
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -57,13 +59,29 @@ impl Fields {
         self.raw(name).is_some_and(|value| value == "on" || value == "true")
     }
 
-    /// A whole number; `None` when it is empty.
+    /// A whole number of any size; `None` when it is empty.
     ///
     /// # Errors
     /// When it is none.
     pub(super) fn number(&self, name: &str, what: &str) -> Result<Option<u32>, Problem> {
-        let bad = |text: &str| Problem::unusable(format!("{what} must be a whole number, not “{text}”."));
-        self.text(name).map(|text| text.parse().map_err(|_| bad(text))).transpose()
+        self.number_within(name, what, 0..=u32::MAX)
+    }
+
+    /// A whole number within a range; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When it is none, or outside.
+    pub(super) fn number_within(
+        &self,
+        name: &str,
+        what: &str,
+        range: RangeInclusive<u32>,
+    ) -> Result<Option<u32>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let number = text.parse::<u32>().ok().filter(|number| range.contains(number));
+        let (least, most) = (grouped(*range.start()), grouped(*range.end()));
+        let bad = || format!("{what} must be a whole number from {least} to {most}, not “{text}”.");
+        Ok(Some(number.ok_or_else(|| Problem::unusable(bad()))?))
     }
 
     /// An id; `None` when it is empty.
@@ -74,6 +92,19 @@ impl Fields {
         let bad = |text: &str| Problem::unusable(format!("{what} must be an id, not “{text}”."));
         self.text(name).map(|text| text.parse().map_err(|_| bad(text))).transpose()
     }
+}
+
+/// A number as people read it: 8,760.
+fn grouped(number: u32) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 #[cfg(test)]
@@ -90,5 +121,22 @@ mod tests {
         assert!(matches!(fields.number("days", "Days"), Ok(Some(30))));
         assert!(matches!(fields.number("empty", "Days"), Ok(None)));
         assert!(fields.number("bad", "Days").is_err() && fields.required("empty", "A name").is_err());
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_told_its_range() {
+        for (text, allowed) in [("-1", false), ("8761", false), ("30.5", false), ("0", true), ("8760", true)] {
+            let fields = Fields::of_body(format!("hours={text}").as_bytes());
+            let read = fields.number_within("hours", "The grace", 0..=8_760);
+            let said = format!("The grace must be a whole number from 0 to 8,760, not “{text}”.");
+            match read {
+                Ok(number) => assert!(allowed && number.is_some_and(|number| number.to_string() == text), "{text}"),
+                Err(problem) => assert_eq!((allowed, problem.about_input()), (false, Some(said.as_str()))),
+            }
+        }
+        assert_eq!(
+            [grouped(7), grouped(999), grouped(1_000), grouped(u32::MAX)],
+            ["7", "999", "1,000", "4,294,967,295"]
+        );
     }
 }

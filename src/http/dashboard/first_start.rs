@@ -66,7 +66,7 @@ pub(super) async fn register(State(front): State<Front>, session: Session, reque
             let Some(text) = problem.about_input() else { return Err(problem) };
             let kept = fields.iter().filter(|(name, _)| ["email", "team-name", "team"].contains(name));
             let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            let flash = Flash { failed: true, text: text.to_owned(), fields: kept };
+            let flash = Flash { failed: true, text: text.to_owned(), fields: kept, ..Flash::default() };
             let mut response: Response = shown(&front, &session, token, Some(flash)).await?;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)

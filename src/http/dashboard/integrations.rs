@@ -1,5 +1,7 @@
 //! `/teams/{teamId}/integrations`: connections to Stripe and Polymart, what to copy to them, and whether it works.
 
+use std::fmt::Write as _;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -7,7 +9,7 @@ use axum::routing::{get, post};
 use keyledger_events::TeamId;
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::event::integration::SecretKind;
-use keyledger_projections::{InboxFilter, Page, view};
+use keyledger_projections::{InboxFilter, Outcome, Page, view};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -22,6 +24,9 @@ use crate::admin::integrations::{self, IntegrationChange, NewSecret, webhook_pat
 use crate::app::App;
 use crate::http::Front;
 use crate::providers::stripe::interpret::HANDLED;
+
+/// Deliveries that have just come are pending too; among so many one is looked for that was tried.
+const PENDING_MAX: u32 = 50;
 
 /// What Stripe is to send: everything that has an effect, once. `invoice.payment_succeeded` says what `invoice.paid` says.
 fn stripe_events() -> Vec<&'static str> {
@@ -56,8 +61,10 @@ pub(super) struct Connection {
     pub(super) active: bool,
     /// Whether anything was ever set.
     pub(super) set: bool,
-    /// The first verified delivery.
-    pub(super) first: Option<When>,
+    /// The latest verified delivery.
+    pub(super) latest: Option<When>,
+    /// The latest delivery that waits for something to be mended, since when, and for what.
+    pub(super) waits: Option<(When, String)>,
     /// The path that the provider posts to.
     pub(super) path: String,
     api_base: String,
@@ -95,7 +102,8 @@ pub(super) async fn connections(app: &App, viewer: &Viewer) -> Result<Vec<Connec
             name,
             active: known.is_some_and(|known| known.enabled),
             set: known.is_some(),
-            first: delivered(app, viewer.team_id(), provider).await?,
+            latest: delivered(app, viewer.team_id(), provider).await?,
+            waits: waits(app, viewer.team_id(), provider).await?,
             path: webhook_path(viewer.team_id(), provider),
             api_base: known.and_then(|known| known.api_base.clone()).unwrap_or_default(),
             secrets: shown.collect(),
@@ -110,6 +118,14 @@ async fn delivered(app: &App, team: TeamId, provider: Provider) -> Result<Option
     let filter = InboxFilter { provider: Some(provider), ..InboxFilter::default() };
     let latest = app.views.team(team).search_inbox(&filter, Page { before: None, limit: Some(1) }).await?;
     Ok(latest.first().map(|entry| When(entry.received_at)))
+}
+
+/// A delivery that was tried and is to be tried again: the provider's API refuses the key, or does not answer.
+async fn waits(app: &App, team: TeamId, provider: Provider) -> Result<Option<(When, String)>, Problem> {
+    let filter = InboxFilter { provider: Some(provider), outcomes: vec![Outcome::Pending], ..InboxFilter::default() };
+    let pending = app.views.team(team).search_inbox(&filter, Page { before: None, limit: Some(PENDING_MAX) }).await?;
+    let tried = pending.into_iter().find_map(|entry| Some((When(entry.received_at), entry.reason?)));
+    Ok(tried)
 }
 
 fn kind(kind: SecretKind) -> &'static str {
@@ -151,7 +167,12 @@ async fn update(
         let wanted = wanted(&change.fields, change.viewer.team.integration(provider).is_none())?;
         let team = change.viewer.team_id();
         let done = integrations::set(&front.app, &change.actor(), team, provider, &wanted).await?;
-        Ok(if done.events.is_empty() { "It was so already." } else { "Saved." }.to_owned())
+        let mut said = if done.events.is_empty() { "It was so already." } else { "Saved." }.to_owned();
+        for doubt in wanted.secrets.iter().filter_map(|secret| integrations::doubt(provider, secret)) {
+            // Writing into a String cannot fail.
+            let _ = write!(said, " But {doubt}.");
+        }
+        Ok(said)
     };
     change.done(updated.await, "integrations", "integrations").await
 }

@@ -58,7 +58,7 @@ pub(super) async fn join(State(front): State<Front>, session: Session, request: 
         }
         Err(problem) => {
             let Some(text) = problem.about_input() else { return Err(problem) };
-            let flash = Flash { failed: true, text: text.to_owned(), fields: Vec::new() };
+            let flash = Flash { failed: true, text: text.to_owned(), ..Flash::default() };
             let mut response: Response = shown(&front, &session, token, Some(flash)).await?;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             Ok(response)

@@ -4,6 +4,8 @@
 //! A page takes a [`viewer::Viewer`], and so is scoped to a team that its reader is a member of. What changes anything is
 //! a POST that takes a [`change::Change`], which names by its type who may do it: signed in, in this role, from our own
 //! form, and where that matters with the password just given. Everything done here is an event with the member as its actor.
+//! What cannot be done is a [`problem::Problem`]: said beside the form where it belongs there, and otherwise on a page that
+//! [`frame`] puts into the menu of whoever is signed in.
 
 mod account;
 mod api_keys;
@@ -15,6 +17,7 @@ mod counts;
 mod customers;
 mod fields;
 mod first_start;
+mod frame;
 mod inbox;
 mod integrations;
 mod invitation;
@@ -34,6 +37,7 @@ mod session;
 mod settings;
 mod shell;
 mod sign_in;
+mod stale;
 mod team_members;
 mod viewer;
 mod webhooks;
@@ -41,7 +45,7 @@ mod when;
 
 use axum::Router;
 use axum::extract::{OriginalUri, State};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
@@ -83,6 +87,7 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .route("/account/teams", get(account::list_teams))
         .route("/teams/{teamId}/", get(overview::show))
         .nest("/teams/{teamId}", of_team)
+        .layer(from_fn_with_state(front.clone(), frame::framed))
         .layer(session::layer(front))
         .layer(from_fn(security::headers))
         .merge(assets::routes())

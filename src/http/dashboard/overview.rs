@@ -2,7 +2,8 @@
 
 use askama::Template;
 use axum::extract::State;
-use keyledger_projections::{Day, DayCounts, LicenseCounts, Standing, view};
+use keyledger_events::{TeamId, Timestamp, clock};
+use keyledger_projections::{Day, DayCounts, InboxFilter, LicenseCounts, Outcome, Standing, view};
 
 use super::integrations::{Connection, connections};
 use super::page::{Answer, page};
@@ -16,8 +17,9 @@ use crate::http::Front;
 
 /// Days of the charts.
 const DAYS: u32 = 30;
-/// Steps of the set-up guide: a product, and each provider.
-const STEPS: u32 = 3;
+const DAY_US: i64 = 86_400 * 1_000_000;
+/// Steps of the set-up guide: a product, and a provider; nobody needs both.
+const STEPS: u32 = 2;
 /// Licences that expire next.
 const NEXT: u32 = 5;
 
@@ -29,9 +31,10 @@ struct OverviewPage {
     standings: Vec<(&'static str, &'static str, Option<u64>)>,
     charts: [Chart; 2],
     month: DayCounts,
+    rejected: u64,
     expiring: Vec<super::licenses::Row>,
     views: (usize, i64, Option<String>),
-    latest: Vec<(&'static str, Option<When>)>,
+    latest: Vec<(&'static str, Option<When>, Option<String>)>,
 }
 
 /// What is left to do before licences are sold.
@@ -40,8 +43,6 @@ struct SetUp {
     connections: Vec<Connection>,
     /// Steps that are done.
     done: u32,
-    /// Whether nothing can be sold yet.
-    urgent: bool,
 }
 
 /// Bars of days: at most three series, drawn as SVG.
@@ -67,7 +68,10 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let (app, team) = (&front.app, viewer.team_id());
     app.catch_up(&[view::STATISTICS, view::LICENSES, view::INBOX]).await?;
     let connections = connections(app, &viewer).await?;
-    let latest = connections.iter().map(|connection| (connection.name, connection.first)).collect();
+    let latest = connections.iter().map(|connection| {
+        (connection.name, connection.latest, connection.waits.as_ref().map(|(_, reason)| reason.clone()))
+    });
+    let latest = latest.collect();
     let counts = front.dashboard.counts().of(app, team).await;
     let days = days(app, &viewer).await?;
     let now = app.clock.now();
@@ -93,25 +97,24 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
                 &[
                     ("applied", "one", |day| day.applied),
                     ("ignored", "two", |day| day.ignored),
-                    ("rejected", "three", |day| day.rejected),
+                    ("rejections", "three", |day| day.rejected),
                 ],
             ),
         ],
         month: total(&days),
+        rejected: rejected(app, team, now).await?,
         expiring: super::licenses::rows(app, team, &expiring).await?,
         views: health(app),
         latest,
     })
 }
 
-/// Until each step is done.
+/// Until both steps are done.
 async fn set_up(app: &App, viewer: &Viewer, connections: Vec<Connection>) -> Result<Option<SetUp>, Problem> {
     let product = !products::list(app, viewer.team_id()).await?.is_empty();
-    let works = |connection: &Connection| connection.active && connection.first.is_some();
-    let done = u32::from(product) + connections.iter().map(|connection| u32::from(works(connection))).sum::<u32>();
-    // Nobody needs both providers: once one works, the guide keeps to a line.
-    let urgent = !product || !connections.iter().any(works);
-    Ok((done < STEPS).then_some(SetUp { product, connections, done, urgent }))
+    let works = |connection: &Connection| connection.active && connection.latest.is_some();
+    let done = u32::from(product) + u32::from(connections.iter().any(works));
+    Ok((done < STEPS).then_some(SetUp { product, connections, done }))
 }
 
 fn standings(counts: Option<LicenseCounts>) -> Vec<(&'static str, &'static str, Option<u64>)> {
@@ -137,12 +140,22 @@ async fn days(app: &App, viewer: &Viewer) -> Result<Vec<(Day, DayCounts)>, Probl
     Ok((0..DAYS).rev().map(|ago| today.before(ago)).map(|day| (day, of(day))).collect())
 }
 
+/// Deliveries of these days that are rejected now: one that was mended since is not among them.
+async fn rejected(app: &App, team: TeamId, now: Timestamp) -> Result<u64, Problem> {
+    let days = i64::from(DAYS).saturating_mul(DAY_US);
+    let filter = InboxFilter {
+        outcomes: vec![Outcome::Rejected],
+        received_from: clock::from_microseconds(now.as_microsecond().saturating_sub(days)),
+        ..InboxFilter::default()
+    };
+    Ok(app.views.team(team).count_inbox(&filter).await?)
+}
+
 fn total(days: &[(Day, DayCounts)]) -> DayCounts {
     let mut total = DayCounts::default();
     for (_, day) in days {
         total.issued += day.issued;
         total.received += day.received;
-        total.rejected += day.rejected;
         total.mails_sent += day.mails_sent;
         total.mails_failed += day.mails_failed;
         total.mails_abandoned += day.mails_abandoned;

@@ -1,12 +1,13 @@
 //! Errors as pages: what happened in a sentence, and the way on. What is for the operator is logged here, once.
 
 use askama::Template;
+use axum::Extension;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use keyledger_events::LedgerError;
 use keyledger_projections::QueryError;
 
-use super::assets;
+use super::shell::Shell;
 use crate::activity::ActivityError;
 use crate::admin::AdminError;
 use crate::app::FreshError;
@@ -30,10 +31,41 @@ pub(super) enum Problem {
 #[derive(Template)]
 #[template(path = "dashboard/problem.html")]
 struct Page<'a> {
-    assets: String,
-    heading: &'static str,
+    shell: Shell,
     message: &'a str,
     back: bool,
+}
+
+/// What a problem's page says. It goes along with the answer, for [`framed`](super::frame::framed).
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// The status.
+    pub(super) status: StatusCode,
+    /// The sentence.
+    pub(super) message: String,
+}
+
+impl Told {
+    /// What the page is called.
+    pub(super) fn heading(&self) -> &'static str {
+        match self.status {
+            StatusCode::NOT_FOUND => "Nothing here",
+            StatusCode::FORBIDDEN => "Not for you",
+            StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => "That cannot be used",
+            StatusCode::CONFLICT => "Not as things stand",
+            _ => "That did not work",
+        }
+    }
+
+    /// The page, in a frame.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(super) fn page(&self, shell: Shell) -> askama::Result<String> {
+        let back = self.status.is_client_error() && self.status != StatusCode::NOT_FOUND;
+        Page { shell, message: &self.message, back }.render()
+    }
 }
 
 impl Problem {
@@ -69,7 +101,27 @@ impl Problem {
         Self::Instead(Box::new(response))
     }
 
-    /// The sentence, where what was filled in cannot be used: it belongs beside the form.
+    /// The sentence, where it belongs beside the form that was sent: what was filled in cannot be used, or not as things
+    /// stand.
+    pub(super) fn beside_form(&self) -> Option<&str> {
+        match self {
+            Self::Error { status: StatusCode::CONFLICT, message } => Some(message),
+            _ => self.about_input(),
+        }
+    }
+
+    /// What the page that was asked for can say itself, because it lies in what was asked.
+    ///
+    /// # Errors
+    /// The problem, where that is not so.
+    pub(super) fn told(self) -> Result<Told, Self> {
+        match self {
+            Self::Error { status, message } if status.is_client_error() => Ok(Told { status, message }),
+            other => Err(other),
+        }
+    }
+
+    /// The sentence, where what was filled in cannot be used.
     pub(super) fn about_input(&self) -> Option<&str> {
         match self {
             Self::Error { status, message } if *status == StatusCode::UNPROCESSABLE_ENTITY => Some(message),
@@ -83,21 +135,12 @@ impl IntoResponse for Problem {
         match self {
             Self::Instead(response) => *response,
             Self::Error { status, message } => {
-                let heading = match status {
-                    StatusCode::NOT_FOUND => "Nothing here",
-                    StatusCode::FORBIDDEN => "Not for you",
-                    StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
-                    StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => "That cannot be used",
-                    StatusCode::CONFLICT => "Not as things stand",
-                    _ => "That did not work",
-                };
-                let back = status.is_client_error() && status != StatusCode::NOT_FOUND;
-                let page = Page { assets: assets::folder(), heading, message: &message, back };
-                match page.render() {
-                    Ok(html) => (status, Html(html)).into_response(),
+                let told = Told { status, message };
+                match told.page(Shell::bare(told.heading(), None)) {
+                    Ok(html) => (status, Extension(told), Html(html)).into_response(),
                     Err(error) => {
                         tracing::error!(%error, "the page of an error could not be made");
-                        (status, message).into_response()
+                        (status, told.message).into_response()
                     }
                 }
             }

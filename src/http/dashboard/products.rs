@@ -13,6 +13,7 @@ use super::fields::Fields;
 use super::page::{Answer, page};
 use super::problem::Problem;
 use super::shell::Shell;
+use super::stale::{mark, refuse_stale};
 use super::viewer::Viewer;
 use super::when::When;
 use crate::admin::idempotency::Maker;
@@ -47,6 +48,7 @@ struct Row {
 struct ShowPage {
     shell: Shell,
     product: Product,
+    mark: String,
     origin: String,
     team: TeamId,
 }
@@ -64,7 +66,8 @@ fn row(product: Product) -> Row {
 async fn show(viewer: Viewer, State(front): State<Front>, Path((_, id)): Path<(String, String)>) -> Answer {
     let product = find(&front.app, viewer.team_id(), &id).await?;
     let shell = viewer.shell(product.name.clone(), "products").await?;
-    page(&ShowPage { shell, product, origin: viewer.origin.clone(), team: viewer.team_id() })
+    let mark = mark(&(&product.name, &product.url));
+    page(&ShowPage { shell, product, mark, origin: viewer.origin.clone(), team: viewer.team_id() })
 }
 
 async fn find(app: &App, team: TeamId, id: &str) -> Result<Product, Problem> {
@@ -104,6 +107,7 @@ async fn update(
     let updated = async {
         let (app, team) = (&front.app, change.viewer.team_id());
         let known = find(app, team, &id).await?;
+        refuse_stale(&change.fields, &(&known.name, &known.url))?;
         let new = description(&change.fields, known.metadata.clone())?;
         products::update(app, &change.actor(), team, known.id, &new).await?;
         Ok("Saved.".to_owned())

@@ -2,15 +2,19 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
+use keyledger_events::TeamId;
 use uuid::Uuid;
 
-use super::page::{Answer, page};
+use super::page::{Answer, page_under};
 use super::paging::{self, ROWS};
+use super::problem::Problem;
 use super::shell::Shell;
 use super::viewer::Viewer;
 use super::when::When;
 use crate::activity::{RequestFilter, RequestKind, StoredRequest};
-use crate::admin::verifications;
+use crate::admin::{licenses, verifications};
+use crate::app::App;
 use crate::http::Front;
 
 #[derive(Template)]
@@ -44,22 +48,21 @@ struct Row {
 pub(super) async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
     let query = &viewer.query;
     let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
-    let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
     let (code, license, address, device) = (text("code"), text("license"), text("address"), text("device"));
-    let filter = RequestFilter {
-        license_id: query.id("license", "The licence")?,
-        code: given(&code),
-        device: given(&device),
-        address: given(&address),
-        ..RequestFilter::default()
+    // What is not there is said above the fields that it was asked for with.
+    let mut shell = viewer.shell("Requests", "requests").await?;
+    let (mut found, status) = match found(&front.app, &viewer).await {
+        Ok(found) => (found, StatusCode::OK),
+        Err(problem) => {
+            let told = problem.told()?;
+            shell.tell(&told.message);
+            (Vec::new(), told.status)
+        }
     };
-    // The log has places of its own.
-    let (team, before) = (viewer.team_id(), paging::position(query, "before")?.map(|before| before.0));
-    let mut found = verifications::requests(&front.app, team, &filter, before, ROWS + 1).await?;
     let next = paging::next(&mut found, query, &viewer.path, |row| keyledger_events::Position(row.id));
     let personal = viewer.sees_people();
-    page(&RequestsPage {
-        shell: viewer.shell("Requests", "requests").await?,
+    let shown = RequestsPage {
+        shell,
         filtered: [&code, &license, &address, &device].iter().any(|text| !text.is_empty()),
         rows: found.into_iter().map(|stored| row(stored, personal)).collect(),
         first: paging::first(&viewer),
@@ -68,7 +71,30 @@ pub(super) async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
         license,
         address,
         device,
-    })
+    };
+    page_under(status, &shown)
+}
+
+async fn found(app: &App, viewer: &Viewer) -> Result<Vec<StoredRequest>, Problem> {
+    let (team, query) = (viewer.team_id(), &viewer.query);
+    let given = |name: &str| query.text(name).map(str::to_owned);
+    let license_id = match query.text("license") {
+        Some(license) => Some(license_id(app, team, license).await?),
+        None => None,
+    };
+    let (code, device, address) = (given("code"), given("device"), given("address"));
+    let filter = RequestFilter { license_id, code, device, address, ..RequestFilter::default() };
+    // The log has places of its own.
+    let before = paging::position(query, "before")?.map(|before| before.0);
+    Ok(verifications::requests(app, team, &filter, before, ROWS + 1).await?)
+}
+
+/// A licence by its id, which may be one that is there no more, or by its key.
+async fn license_id(app: &App, team: TeamId, text: &str) -> Result<Uuid, Problem> {
+    match text.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(licenses::find(app, Some(team), text).await?.1.id),
+    }
 }
 
 /// Devices and addresses are shown to those who help buyers.

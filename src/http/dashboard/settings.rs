@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::page::{Answer, page};
 use super::problem::Problem;
 use super::shell::Shell;
+use super::stale::{mark, refuse_stale};
 use super::viewer::Viewer;
 use crate::admin::team_settings::{self, SettingsChange, TeamSettings};
 use crate::admin::verifications;
@@ -26,6 +27,8 @@ pub(super) fn routes() -> Router<Front> {
 struct SettingsPage {
     shell: Shell,
     settings: TeamSettings,
+    /// What the two forms show.
+    marks: [String; 2],
     public_key: String,
     strict_customers: bool,
     strict_products: bool,
@@ -42,6 +45,7 @@ async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let names = |keys: &[String]| keys.join(", ");
     page(&SettingsPage {
         shell: viewer.shell("Settings", "settings").await?,
+        marks: [mark(&settings), mark(verification)],
         settings,
         public_key: viewer.team.public_key.clone(),
         strict_customers: verification.strict_customers,
@@ -76,7 +80,9 @@ async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
 async fn update(State(front): State<Front>, change: Change<Administrator>) -> Answer {
     let updated = async {
         let fields = &change.fields;
-        let hours = fields.number("grace-hours", "The renewal grace")?;
+        refuse_stale(fields, &team_settings::describe(&front.app, &change.viewer.team).await?)?;
+        let most = team_settings::RENEWAL_GRACE_SECONDS_MAX / 3_600;
+        let hours = fields.number_within("grace-hours", "The renewal grace", 0..=most)?;
         let wanted = SettingsChange {
             team: TeamUpdated {
                 name: Some(fields.required("name", "The team's name")?.to_owned()),
@@ -86,7 +92,11 @@ async fn update(State(front): State<Front>, change: Change<Administrator>) -> An
             },
             owner_email: fields.raw("owner-email").map(|email| email.trim().to_owned()),
             reminders: RemindersUpdated {
-                days: fields.number("reminder-days", "The days of a reminder")?,
+                days: fields.number_within(
+                    "reminder-days",
+                    "The days of a reminder",
+                    0..=team_settings::REMINDER_DAYS_MAX,
+                )?,
                 mail: Some(fields.ticked("reminder-mail")),
             },
         };
@@ -99,6 +109,7 @@ async fn update(State(front): State<Front>, change: Change<Administrator>) -> An
 async fn update_verification(State(front): State<Front>, change: Change<Administrator>) -> Answer {
     let updated = async {
         let fields = &change.fields;
+        refuse_stale(fields, &change.viewer.team.verification)?;
         let wanted = VerificationSettingsUpdated {
             strict_customers: Some(fields.ticked("strict-customers")),
             strict_products: Some(fields.ticked("strict-products")),
@@ -114,7 +125,7 @@ async fn update_verification(State(front): State<Front>, change: Change<Administ
 
 /// An empty field is no timeout.
 fn minutes(fields: &Fields, name: &str, what: &str) -> Result<u32, Problem> {
-    Ok(fields.number(name, what)?.unwrap_or(0))
+    Ok(fields.number_within(name, what, 0..=verifications::TIMEOUT_MINUTES_MAX)?.unwrap_or(0))
 }
 
 fn returned(fields: &Fields) -> ReturnedFields {

@@ -1,7 +1,9 @@
 //! The frame around every page: the menu, who is signed in, and what is said once.
 
+use std::borrow::Borrow;
+
 use keyledger_events::event::member::MemberRole;
-use keyledger_events::{Position, TeamId};
+use keyledger_events::{Position, TeamId, id};
 
 use super::assets;
 use super::fields::Fields;
@@ -114,12 +116,38 @@ impl Shell {
         self.team.as_ref().map(|team| team.id.to_string()).unwrap_or_default()
     }
 
+    /// What makes a form one that is sent once, where a second time would make a second thing.
+    pub(super) fn once(&self) -> String {
+        id::fresh().to_string()
+    }
+
     /// What was filled in before it could not be used; otherwise what is so now.
     pub(super) fn filled(&self, name: &str, now: impl ToString) -> String {
         self.flash
             .as_ref()
             .and_then(|flash| flash.fields.iter().rev().find(|(known, _)| known == name))
             .map_or_else(|| now.to_string(), |(_, value)| value.clone())
+    }
+
+    /// Whether the form that is sent to `form`, a path below the page's own, was refused a moment ago. What folds it away
+    /// stays open then.
+    pub(super) fn refused(&self, form: &str) -> bool {
+        let sent = self.flash.as_ref().filter(|flash| flash.failed).map(|flash| flash.form.as_str());
+        sent.and_then(|sent| sent.strip_prefix(self.path.as_str())) == Some(form)
+    }
+
+    /// Whether a box, an option or one of several was chosen in a form before it was refused; otherwise whether it is so
+    /// now. A box without a value of its own is sent as `on`.
+    pub(super) fn chosen(&self, form: &str, name: &str, value: &str, now: impl Borrow<bool>) -> bool {
+        match self.flash.as_ref().filter(|_| self.refused(form)) {
+            Some(flash) => flash.fields.iter().any(|(known, given)| known == name && given == value),
+            None => *now.borrow(),
+        }
+    }
+
+    /// Says on this page itself what cannot be done.
+    pub(super) fn tell(&mut self, text: &str) {
+        self.flash = Some(Flash { failed: true, text: text.to_owned(), ..Flash::default() });
     }
 
     /// Whether the member may do what owners, admins and support may.
@@ -139,5 +167,26 @@ impl Shell {
 
     fn role_is(&self, roles: &[MemberRole]) -> bool {
         self.team.as_ref().is_some_and(|team| roles.contains(&team.role))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_chosen_in_a_refused_form_is_chosen_again_and_in_no_other_form() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let fields = vec![pair("how", "date"), pair("type", "a"), pair("type", "b")];
+        let flash = Flash { failed: true, fields, form: "/licenses/1/extend".to_owned(), ..Flash::default() };
+        let mut shell = Shell::bare("Licence", Some(flash));
+        shell.path = "/licenses/1".to_owned();
+        assert!(shell.refused("/extend") && !shell.refused("/revoke") && !shell.refused(""));
+        assert!(shell.chosen("/extend", "how", "date", false) && !shell.chosen("/extend", "how", "days", true));
+        assert!(shell.chosen("/extend", "type", "a", false) && shell.chosen("/extend", "type", "b", false));
+        assert!(!shell.chosen("/extend", "keys", "on", true), "its box was not ticked");
+        assert!(shell.chosen("/revoke", "how", "days", true), "as it is now");
+        shell.flash = None;
+        assert!(shell.chosen("/extend", "how", "days", true) && !shell.refused("/extend"));
     }
 }

@@ -3,11 +3,10 @@
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
 
 use super::change::{Anybody, Change, same_origin};
 use super::fields::Fields;
-use super::page::{Answer, page, to};
+use super::page::{Answer, page, page_under, to};
 use super::problem::Problem;
 use super::session::{Halfway, Membership, Session};
 use super::shell::Shell;
@@ -22,6 +21,8 @@ struct SignInPage<'a> {
     next: &'a str,
     email: &'a str,
     wrong: bool,
+    /// Whether a form was sent when nobody was signed in any more.
+    ended: bool,
 }
 
 #[derive(Template)]
@@ -40,7 +41,8 @@ pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri)
     {
         return to(next);
     }
-    page(&SignInPage { shell: Shell::bare("Sign in", session.said().await?), next, email: "", wrong: false })
+    let (shell, ended) = (Shell::bare("Sign in", session.said().await?), query.ticked("ended"));
+    page(&SignInPage { shell, next, email: "", wrong: false, ended })
 }
 
 /// `POST /sign-in`
@@ -52,7 +54,7 @@ pub(super) async fn password(State(front): State<Front>, session: Session, reque
     let known = members::memberships(&front.app, email, password).await?;
     if known.is_empty() {
         let shell = Shell::bare("Sign in", None);
-        return refused(&SignInPage { shell, next, email, wrong: true });
+        return refused(&SignInPage { shell, next, email, wrong: true, ended: false });
     }
     let wants_code = known.iter().any(|(_, member)| member.totp.is_some());
     let memberships = known.iter().map(|(team, member)| Membership::of(*team, member)).collect();
@@ -108,9 +110,7 @@ pub(super) async fn sign_out(change: Change<Anybody>) -> Answer {
 
 /// The same page again, with what was wrong.
 fn refused(template: &impl Template) -> Answer {
-    let mut response: Response = page(template)?;
-    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    Ok(response.into_response())
+    page_under(StatusCode::UNPROCESSABLE_ENTITY, template)
 }
 
 /// A form of somebody who is not signed in yet.

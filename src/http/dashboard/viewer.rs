@@ -17,6 +17,9 @@ use crate::admin::{members, teams};
 use crate::app::App;
 use crate::http::Front;
 
+/// Places of the menu where each thing has a page of its own.
+const SECTIONS_OF_THINGS: [&str; 6] = ["customers", "inbox", "licenses", "mails", "products", "webhooks"];
+
 /// A member at a page of their team.
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
@@ -168,9 +171,42 @@ async fn team_in_path(parts: &mut Parts, front: &Front) -> Result<Option<TeamId>
     text.parse().map(Some).map_err(|_| Problem::not_found(format!("“{text}” is no team's id.")))
 }
 
-/// To the sign-in, and from there back to the page.
+/// To the sign-in, and from there back to the page; what was sent is lost, and that is said there.
 fn to_sign_in(method: &Method, uri: &Uri) -> Problem {
-    let next = if method == Method::GET { uri.path_and_query().map_or("/", |path| path.as_str()) } else { "/" };
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    Problem::instead(Redirect::to(&format!("/sign-in?next={next}")).into_response())
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if method == Method::GET {
+        query.append_pair("next", uri.path_and_query().map_or("/", |path| path.as_str()));
+    } else {
+        match page_of_form(uri.path()) {
+            Some(page) => query.append_pair("next", &page).append_pair("ended", "true"),
+            None => query.append_pair("next", "/"),
+        };
+    }
+    Problem::instead(Redirect::to(&format!("/sign-in?{}", query.finish())).into_response())
+}
+
+/// The page that a form of a team's is on, from the path that the form is sent to.
+fn page_of_form(path: &str) -> Option<String> {
+    let parts: Vec<_> = path.split('/').collect();
+    let [_, "teams", _, section, ..] = parts.as_slice() else { return None };
+    let depth = if SECTIONS_OF_THINGS.contains(section) { 5 } else { 4 };
+    Some(parts.iter().take(depth).copied().collect::<Vec<_>>().join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_leads_back_to_its_page() {
+        for (form, page) in [
+            ("/teams/1/products", "/teams/1/products"),
+            ("/teams/1/licenses/2/seats/3/forget", "/teams/1/licenses/2"),
+            ("/teams/1/members/2/role", "/teams/1/members"),
+            ("/teams/1/settings/verification", "/teams/1/settings"),
+        ] {
+            assert_eq!(page_of_form(form).as_deref(), Some(page));
+        }
+        assert_eq!(page_of_form("/sign-out"), None);
+    }
 }

@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use keyledger_events::{Event, Position, TeamId};
 use keyledger_projections::Day;
 
 use super::super::fields::Fields;
 use super::super::licenses::ShownEntry;
-use super::super::page::{Answer, page};
+use super::super::page::{Answer, page_under};
 use super::super::paging::{address, position};
 use super::super::problem::Problem;
 use super::super::shell::Shell;
@@ -47,6 +48,7 @@ struct AuditPage {
     log_key: String,
 }
 
+#[derive(Default)]
 struct Found {
     entries: Vec<Entry>,
     next: Option<(&'static str, Position)>,
@@ -57,13 +59,22 @@ struct Found {
 pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let query = &viewer.query;
     let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
-    let found = found(&front.app, viewer.team_id(), query).await?;
+    // What is not there is said above the fields that it was asked for with.
+    let mut shell = viewer.shell("Audit", "audit").await?;
+    let (found, status) = match found(&front.app, viewer.team_id(), query).await {
+        Ok(found) => (found, StatusCode::OK),
+        Err(problem) => {
+            let told = problem.told()?;
+            shell.tell(&told.message);
+            (Found::default(), told.status)
+        }
+    };
     let next = found.next.map(|(name, position)| {
         address(&viewer.path, query, &[("before", ""), ("after", ""), (name, &position.to_string())])
     });
     let later = ["before", "after"].iter().any(|name| query.text(name).is_some());
-    page(&AuditPage {
-        shell: viewer.shell("Audit", "audit").await?,
+    let shown = AuditPage {
+        shell,
         license: text("license"),
         customer: text("customer"),
         delivery: text("delivery"),
@@ -78,7 +89,8 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
         verification: front.dashboard.verifications().shown(),
         checkpoints: newest(&front.app).await?,
         log_key: front.log_key.key().to_string(),
-    })
+    };
+    page_under(status, &shown)
 }
 
 async fn found(app: &App, team: TeamId, query: &Fields) -> Result<Found, Problem> {
@@ -103,7 +115,7 @@ async fn about(app: &App, team: TeamId, query: &Fields) -> Result<Option<About>,
         return Ok(Some(About::Settings));
     }
     let Some(day) = query.text("day") else { return Ok(None) };
-    let bad = |_| Problem::unusable(format!("The day must look like 2026-01-31, not “{day}”."));
+    let bad = |_| Problem::unusable(format!("The day must be one of the calendar, like 2026-01-31, not “{day}”."));
     Ok(Some(About::Day(day.parse::<Day>().map_err(bad)?)))
 }
 

@@ -1,9 +1,9 @@
 //! What is done with a licence.
 
 use axum::extract::{Path, State};
+use keyledger_events::Timestamp;
 use keyledger_events::event::license::Expiration;
 use keyledger_events::event::member::RevealedKind;
-use keyledger_events::{Timestamp, clock};
 use keyledger_projections::License;
 use uuid::Uuid;
 
@@ -14,14 +14,17 @@ use super::show::{find, shown};
 use crate::admin::licenses::{self, Update};
 use crate::admin::{mails, members, seats, verifications};
 use crate::http::Front;
-use crate::licensing::commands::Command;
+use crate::licensing::commands::{Command, Extension};
 use crate::licensing::settings::Settings;
 use crate::opened;
-use crate::verification::explain::Question;
+use crate::verification::explain::{Explanation, Question};
 
 type OfLicense = Path<(String, String)>;
 
-const DAY_US: i64 = 86_400 * 1_000_000;
+/// Days that are added at once at most: a hundred years.
+const DAYS_MAX: u32 = 36_500;
+/// The last day whose end is a moment that a ledger holds.
+const LAST_DAY: &str = "9999-12-29";
 
 /// `POST …/key`: shows the key, and records that it was looked at.
 pub(super) async fn reveal(
@@ -92,16 +95,23 @@ pub(super) async fn extend(State(front): State<Front>, Path((_, id)): OfLicense,
 async fn extended(front: &Front, id: &str, change: &Change<Supporter>) -> Result<String, Problem> {
     let (app, team) = (&front.app, change.viewer.team_id());
     let license = find(app, team, id).await?;
-    let expiration = match change.fields.text("how") {
-        Some("never") => Expiration::Never,
-        Some("date") => Expiration::Date(date(change.fields.required("date", "The date")?)?),
+    let extension = match change.fields.text("how") {
+        Some("never") => return endless(front, &license, change).await,
+        Some("date") => Extension::Until(date(change.fields.required("date", "The date")?)?),
         _ => {
-            let days = change.fields.number("days", "The number of days")?;
-            let days = days.ok_or_else(|| Problem::unusable("How many days? Fill in a whole number."))?;
-            Expiration::Date(later(&license, days, app.clock.now())?)
+            let days = change.fields.number_within("days", "The number of days", 1..=DAYS_MAX)?;
+            Extension::Days(days.ok_or_else(|| Problem::unusable("How many days? Fill in a whole number."))?)
         }
     };
-    let key = key_of(front, &license, &change.viewer).await?;
+    let done = licenses::change(app, &change.actor(), Some(team), license.id, &Command::Extend(extension)).await?;
+    let end = done.license.expires_at().map(|end| end.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+    let renewals = if done.license.follows_subscription() { " Renewals count beyond that." } else { "" };
+    Ok(format!("The licence expires on {end} UTC now.{renewals}"))
+}
+
+async fn endless(front: &Front, license: &License, change: &Change<Supporter>) -> Result<String, Problem> {
+    let (app, team) = (&front.app, change.viewer.team_id());
+    let key = key_of(front, license, &change.viewer).await?;
     let metadata =
         opened::notes(app, team, license.amended.metadata.as_ref(), License::METADATA_FIELD).await.map_err(internal)?;
     let settings = Settings {
@@ -109,33 +119,33 @@ async fn extended(front: &Front, id: &str, change: &Change<Supporter>) -> Result
         customer_ids: license.customer_ids().to_vec(),
         ip_limit: license.ip_limit(),
         hwid_limit: license.hwid_limit(),
-        expiration,
+        expiration: Expiration::Never,
         suspended: license.admin_suspended,
     };
     let update = Update { license_key: key, settings, metadata };
     licenses::update(app, &change.actor(), team, license.id, &update).await?;
-    Ok(match expiration {
-        Expiration::Never => "The licence never expires now.".to_owned(),
-        Expiration::Date(end) => format!("The licence expires on {} UTC now.", end.strftime("%Y-%m-%d %H:%M")),
-        Expiration::Duration { .. } => "The licence was extended.".to_owned(),
-    })
+    Ok("The licence never expires now.".to_owned())
 }
 
 fn internal(error: impl std::fmt::Display) -> Problem {
     Problem::internal(&error)
 }
 
-/// So many days after its end, or from now where that has passed or there is none.
-fn later(license: &License, days: u32, now: Timestamp) -> Result<Timestamp, Problem> {
-    let from = license.expires_at().map_or(now, |end| end.max(now));
-    let end = clock::from_microseconds(from.as_microsecond().saturating_add(i64::from(days).saturating_mul(DAY_US)));
-    end.ok_or_else(|| Problem::unusable(format!("{days} days are more than a calendar holds.")))
-}
-
 /// The end of a day in UTC.
 fn date(text: &str) -> Result<Timestamp, Problem> {
-    let bad = || Problem::unusable(format!("The date must look like 2027-01-31, not “{text}”."));
-    format!("{text}T23:59:59Z").parse().map_err(|_| bad())
+    let looks_so = text.len() == LAST_DAY.len()
+        && text.bytes().zip(LAST_DAY.bytes()).all(|(given, last)| match last {
+            b'-' => given == b'-',
+            _ => given.is_ascii_digit(),
+        });
+    if !looks_so {
+        return Err(Problem::unusable(format!("The date must look like 2027-01-31, not “{text}”.")));
+    }
+    if text > LAST_DAY {
+        return Err(Problem::unusable(format!("The date must be {LAST_DAY} or earlier, not “{text}”.")));
+    }
+    let none = |_| Problem::unusable(format!("The calendar has no day “{text}”."));
+    format!("{text}T23:59:59Z").parse::<Timestamp>().map_err(none)
 }
 
 /// `POST …/mail`: sends the key again, to the address it was sent to.
@@ -167,20 +177,26 @@ pub(super) async fn forget(
 
 /// `POST …/explain`: what a verification would be answered, and why. It changes nothing.
 pub(super) async fn explain(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Anybody>) -> Answer {
+    match explained(&front, &id, &change).await {
+        Ok(explanation) => shown(&front, &change.viewer, &id, None, Some(explanation)).await,
+        Err(problem) => finish(&change, &id, Err(problem)).await,
+    }
+}
+
+async fn explained(front: &Front, id: &str, change: &Change<Anybody>) -> Result<Explanation, Problem> {
     let (app, team) = (&front.app, change.viewer.team_id());
-    let license = find(app, team, &id).await?;
+    let license = find(app, team, id).await?;
     let address = change.fields.text("address");
     let bad = |text: &str| Problem::unusable(format!("“{text}” is no internet address."));
     let question = Question {
-        license_key: key_of(&front, &license, &change.viewer).await?,
+        license_key: key_of(front, &license, &change.viewer).await?,
         hardware_identifier: change.fields.text("device").map(str::to_owned),
         product_id: change.fields.id("product", "The product")?,
         customer_id: None,
         address: address.map(|text| text.parse().map_err(|_| bad(text))).transpose()?,
         country: None,
     };
-    let explanation = verifications::explain(app, team, &question).await?;
-    shown(&front, &change.viewer, &id, None, Some(explanation)).await
+    Ok(verifications::explain(app, team, &question).await?)
 }
 
 #[cfg(test)]
@@ -190,6 +206,14 @@ mod tests {
     #[test]
     fn a_date_is_the_end_of_its_day() {
         assert_eq!(date("2027-01-31").ok().map(|end| end.to_string()), Some("2027-01-31T23:59:59Z".to_owned()));
-        assert!(date("31.1.2027").is_err() && date("2027-02-31").is_err());
+        assert!(date(LAST_DAY).is_ok());
+        for (bad, said) in [
+            ("31.1.2027", "must look like 2027-01-31"),
+            ("9999-12-31", "must be 9999-12-29 or earlier"),
+            ("2027-02-31", "has no day “2027-02-31”"),
+        ] {
+            let problem = date(bad).err();
+            assert!(problem.as_ref().and_then(Problem::about_input).is_some_and(|text| text.contains(said)), "{bad}");
+        }
     }
 }

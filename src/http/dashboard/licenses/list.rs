@@ -125,7 +125,7 @@ pub(in crate::http::dashboard) async fn rows(
             tag: tag(described.status),
             products: products.join(", "),
             expires: described.expires_at.map(When),
-            issued: When(license.created_at),
+            issued: When(license.terms.purchased_at),
             provider: license.provider.as_str(),
             test: license.livemode == Some(false),
         });

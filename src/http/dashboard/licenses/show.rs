@@ -17,7 +17,7 @@ use super::past::{self, Past};
 use super::words::{Standing, Tag, masked, standing, tag};
 use crate::admin::seats::{self, SeatJson};
 use crate::admin::timeline::{self, About, Causes, Entry};
-use crate::admin::{AdminError, customers, licenses, members, products};
+use crate::admin::{AdminError, customers, licenses, mails, members, products};
 use crate::app::App;
 use crate::http::Front;
 use crate::verification::explain::Explanation;
@@ -44,6 +44,8 @@ struct Shown {
     standing: Standing,
     revoked: bool,
     suspended: bool,
+    /// Whether a mail ever carried its key.
+    mailed: bool,
     products: Vec<(Uuid, String)>,
     customers: Vec<(Uuid, String)>,
     provider: &'static str,
@@ -169,6 +171,7 @@ async fn describe(app: &App, viewer: &Viewer, license: &License) -> Result<Shown
         standing: standing(license, now),
         revoked: license.revoked(),
         suspended: license.admin_suspended,
+        mailed: mails::latest_with_key(app, team, license).await?.is_some(),
         products: named_products(app, team, license).await?,
         customers: named_customers(app, viewer, license).await?,
         provider: license.provider.as_str(),
@@ -176,7 +179,7 @@ async fn describe(app: &App, viewer: &Viewer, license: &License) -> Result<Shown
         references: license.terms.references.clone().into_iter().collect(),
         ip_limit: license.ip_limit(),
         hwid_limit: license.hwid_limit(),
-        issued: When(license.created_at),
+        issued: When(license.terms.purchased_at),
         last_used: described.last_used_at.map(When),
         seats: seats::list(app, Some(team), license.id).await?.into_iter().map(seat).collect(),
         timeline,

@@ -67,6 +67,9 @@ pub(super) fn standing(license: &License, now: Timestamp) -> Standing {
 
 /// Why a licence ends when it does.
 fn reason(license: &License) -> String {
+    if license.amended.extended_to.is_some_and(|extended| license.expires_at() == Some(extended)) {
+        return "somebody of your team extended it to then".to_owned();
+    }
     if let Some(subscription) = license.terms.subscription.as_ref().filter(|_| license.follows_subscription()) {
         let grace = hours(subscription.grace_seconds);
         return match (subscription.ended_at, subscription.paid_until) {

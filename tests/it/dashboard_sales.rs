@@ -1,0 +1,165 @@
+//! What a seller sees and does about what was sold: nothing is shortened, nothing undone, nothing made twice unawares.
+
+use serde_json::Value;
+
+use crate::support::compose::{Checkout, DAY, GRACE, Invoice, InvoiceLine, Layout, MONTH, Subscription};
+use crate::support::stripe_api::session_line;
+use crate::support::visitor::{Page, Visitor};
+use crate::support::{Backend, Error, TestApp, TestResult, eventually, now, on_both_stores, unix};
+
+on_both_stores!(
+    an_extended_licence_goes_on_with_its_subscription,
+    a_licence_without_an_end_cannot_be_shortened_by_extending_it,
+    a_colleagues_change_is_not_undone_unawares,
+    the_answer_to_a_form_that_is_loaded_again_makes_nothing_new,
+    a_delivery_that_waits_shows_where_the_seller_looks_first,
+);
+
+async fn a_licence_without_an_end_cannot_be_shortened_by_extending_it(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let (license, _) = app.sell("").await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let page = format!("/teams/{}/licenses/{license}", app.team);
+    owner.submit(&page, &format!("{page}/extend"), &[("how", "days"), ("days", "30")]).await?;
+    let told = owner.get(&page).await?;
+    assert!(told.text.contains("no end that could be put off") && told.text.contains("It never expires"), "{told:?}");
+    assert!(!told.text.contains("Send the mail again"), "no mail ever carried its key");
+    Ok(())
+}
+
+async fn an_extended_licence_goes_on_with_its_subscription(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - DAY);
+    let invoice = |start: i64| {
+        let lines = vec![InvoiceLine::month(&subscription.items[0].id, "prod_plugin", start)];
+        match start == subscription.begun {
+            true => Invoice::paid(Layout::Basil, &subscription.id, &subscription.customer, lines),
+            false => Invoice::renewal(Layout::Basil, &subscription.id, &subscription.customer, lines),
+        }
+    };
+    app.deliver(&[subscription.created(), invoice(subscription.begun).event()]).await?;
+    let ends = async || -> Result<(String, i64), Error> {
+        let license = app.license().await?;
+        Ok((license["id"].as_str().unwrap_or_default().to_owned(), unix(&license["expiresAt"])?))
+    };
+    let (id, first) = ends().await?;
+    assert_eq!(first, subscription.begun + MONTH + GRACE);
+
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let page = format!("/teams/{}/licenses/{id}", app.team);
+    let extend = format!("{page}/extend");
+    let sooner = jiff::Timestamp::from_second(now() + 2 * DAY)?.strftime("%Y-%m-%d").to_string();
+    owner.submit(&page, &extend, &[("how", "date"), ("date", &sooner)]).await?;
+    let told = owner.get(&page).await?;
+    assert!(told.text.contains("is not later; suspend or revoke it"), "{told:?}");
+    assert_eq!(ends().await?.1, first);
+
+    owner.submit(&page, &extend, &[("how", "days"), ("days", "5")]).await?;
+    let told = owner.get(&page).await?;
+    assert!(told.text.contains("Renewals count beyond that") && told.text.contains("extended it to then"), "{told:?}");
+    assert_eq!(ends().await?.1, first + 5 * DAY);
+    // So does the command, from where it ends now.
+    app.server.cli(&["license", "extend", &id, "--days", "1", "--json"]).await?;
+    assert_eq!(ends().await?.1, first + 6 * DAY);
+    let refused = app.server.cli_output(&["license", "extend", &id, "--until", "2020-01-01T00:00:00Z"], None).await?;
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("is not later"));
+
+    app.deliver(&[invoice(subscription.begun + MONTH).event()]).await?;
+    assert_eq!(ends().await?.1, first + MONTH, "what was paid beyond it counts");
+    Ok(())
+}
+
+/// The value of a hidden field of the form that is sent to `action`.
+fn hidden(page: &Page, action: &str, name: &str) -> Result<String, Error> {
+    let form = page.forms().into_iter().find(|form| form.action == action).ok_or("no such form")?;
+    let field = form.fields.into_iter().find(|(known, _)| known == name);
+    Ok(field.ok_or_else(|| format!("no field `{name}` in the form to {action}"))?.1)
+}
+
+async fn a_colleagues_change_is_not_undone_unawares(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let settings = format!("/teams/{}/settings", app.team);
+    let (verification, product) =
+        (format!("{settings}/verification"), format!("/teams/{}/products/{}", app.team, app.product));
+    for (page, form, first, second) in [
+        (&settings, &settings, [("name", "Acme"), ("grace-hours", "5")], [("name", "Acme"), ("grace-hours", "7")]),
+        (
+            &settings,
+            &verification,
+            [("ip-timeout", "5"), ("hwid-timeout", "0")],
+            [("ip-timeout", "0"), ("hwid-timeout", "9")],
+        ),
+        (&product, &product, [("name", "Plugin"), ("url", "https://a.example")], [("name", "Plugin 2"), ("url", "")]),
+    ] {
+        let shown = hidden(&owner.get(page).await?, form, "shown")?;
+        let with_mark = |fields: [(&'static str, &'static str); 2]| {
+            [("shown", shown.clone())]
+                .into_iter()
+                .chain(fields.map(|(name, value)| (name, value.to_owned())))
+                .collect::<Vec<_>>()
+        };
+        for (fields, said) in [(first, "Saved."), (second, "Somebody changed this")] {
+            let fields = with_mark(fields);
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(owner.submit(page, form, &fields).await?.status, 303);
+            let told = owner.get(page).await?.text;
+            assert!(told.contains(said), "{form}: {told}");
+        }
+        // Who has seen what is so now may change it.
+        let shown = hidden(&owner.get(page).await?, form, "shown")?;
+        let mut fields = vec![("shown", shown.as_str())];
+        fields.extend(second);
+        owner.submit(page, form, &fields).await?;
+        let told = owner.get(page).await?.text;
+        assert!(told.contains("Saved."), "{form}: {told}");
+    }
+    Ok(())
+}
+
+async fn the_answer_to_a_form_that_is_loaded_again_makes_nothing_new(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let root = format!("/teams/{}", app.team);
+    for (page, fields) in [
+        ("api-keys", [("name", "Shop"), ("scope", "developer")]),
+        ("members", [("email", "bob@example.test"), ("role", "support")]),
+        ("webhooks", [("url", "https://hooks.example.com/"), ("description", "")]),
+    ] {
+        let page = format!("{root}/{page}");
+        let once = hidden(&owner.get(&page).await?, &page, "once")?;
+        let mut all = vec![("once", once.as_str())];
+        all.extend(fields);
+        assert_eq!(owner.submit(&page, &page, &all).await?.status, 200, "{page}");
+        let made = app.events().await?.len();
+        assert_eq!(owner.submit(&page, &page, &all).await?.status, 303, "{page}");
+        assert!(owner.get(&page).await?.text.contains("This form was sent already"), "{page}");
+        assert_eq!(app.events().await?.len(), made, "{page}");
+    }
+    Ok(())
+}
+
+async fn a_delivery_that_waits_shows_where_the_seller_looks_first(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let pages = [format!("/teams/{}/", app.team), format!("/teams/{}/integrations", app.team)];
+    let checkout = Checkout::paid(Layout::Basil);
+    app.stripe.add_session(&checkout.id, vec![session_line("li_1", "prod_plugin", 1)]);
+    app.stripe.revoke_keys();
+    assert_eq!(app.post_stripe(&checkout.completed()).await?.status, 200);
+    eventually("the delivery is tried", async || {
+        let entry: Vec<Value> = app.inbox().await?;
+        Ok(entry.iter().any(|entry| entry["reason"].is_string()).then_some(()))
+    })
+    .await?;
+    for page in &pages {
+        let shown = owner.get(page).await?.text;
+        assert!(shown.contains("Stripe refused the API key") && shown.contains("light warn"), "{page}: {shown}");
+    }
+    // What is odd about a secret is said here as it is by the command.
+    let form = format!("{}/stripe", pages[1]);
+    owner.submit(&pages[1], &form, &[("webhook-secret", "nope"), ("api-key", "sk_test_1")]).await?;
+    let told = owner.get(&pages[1]).await?.text;
+    assert!(told.contains("begins with whsec_") && told.contains("may do everything at Stripe"), "{told}");
+    Ok(())
+}
