@@ -9,7 +9,8 @@ use crate::fold::{Fold, Key, from_json, to_json};
 use crate::table::{Column, Table};
 use crate::timeline::Day;
 
-/// What happened on a day (UTC), whenever it became known.
+/// What happened on a day (UTC): licences by when it happened, whenever it became known; deliveries and mails by when they
+/// came and went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DayCounts {
@@ -76,7 +77,12 @@ impl Fold for StatisticsFold {
 
     fn key(recorded: &RecordedEvent, event: &Event) -> Option<Key> {
         DayCounts::default().of(event)?;
-        Some(Key::Named(recorded.team, Day::of(recorded.occurred_at).to_string()))
+        let at = match recorded.stream.kind {
+            StreamKind::License => recorded.occurred_at,
+            // A provider's event happened when it made it, which may be long before it delivered it.
+            _ => recorded.recorded_at,
+        };
+        Some(Key::Named(recorded.team, Day::of(at).to_string()))
     }
 
     /// A day's row begins with whichever event is first.

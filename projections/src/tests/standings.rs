@@ -182,12 +182,15 @@ async fn a_day_counts_what_happened_on_it_however_late_it_became_known(home: &Ho
 
     home.clock.advance_seconds(2 * DAY);
     let expired = LicenseExpired { due_at: noon_and(DAY) };
-    home.append(team, vec![NewEvent::new(one, noon_and(DAY), expired)]).await?;
+    let late = NewEvent { occurred_at: noon_and(0), ..received(team, stream(StreamKind::Inbox), "evt_2") };
+    home.append(team, vec![NewEvent::new(one, noon_and(DAY), expired), late]).await?;
     home.catch_up(&runner).await?;
     let due = Day::of(noon_and(DAY));
     let days = home.views.team(team).daily(today, Day::of(noon_and(2 * DAY))).await?;
-    let expired: Vec<_> = days.iter().map(|(day, counts)| (*day, counts.issued, counts.expired)).collect();
-    assert_eq!(expired, [(today, 2, 0), (due, 0, 1)]);
+    let counted: Vec<_> =
+        days.iter().map(|(day, counts)| (*day, counts.issued, counts.received, counts.expired)).collect();
+    // The delivery counts where it came.
+    assert_eq!(counted, [(today, 2, 1, 0), (due, 0, 0, 1), (Day::of(noon_and(2 * DAY)), 0, 1, 0)]);
     assert_eq!(home.views.team(team).daily(today.before(9), today.before(1)).await?, []);
     Ok(())
 }
