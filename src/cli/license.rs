@@ -172,7 +172,7 @@ async fn list(
     output: &mut Output,
 ) -> anyhow::Result<()> {
     let mut used = LastUsed::default();
-    let mut rows = List::begin(output, ["KEY", "STATUS", "PROVIDER", "EXPIRES", "ISSUED", "ID"]);
+    let mut rows = List::begin(output, ["KEY", "STATUS", "PROVIDER", "EXPIRES", "BOUGHT", "ID"]);
     if let Some(as_of) = as_of {
         let past = licenses::list_as_of(app, team, as_of, limit).await?;
         for (team, license) in &past.licenses {
@@ -212,7 +212,7 @@ fn row(license: &LicenseJson) -> [String; 6] {
         license.status_word().to_owned(),
         license.provider.to_string(),
         license.expires_at.map_or_else(|| "never".to_owned(), cell::time),
-        cell::time(license.created_at),
+        cell::time(license.purchased_at),
         license.id.to_string(),
     ]
 }

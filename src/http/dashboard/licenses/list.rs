@@ -44,8 +44,8 @@ pub(in crate::http::dashboard) struct Row {
     pub(in crate::http::dashboard) products: String,
     /// When it ends.
     pub(in crate::http::dashboard) expires: Option<When>,
-    /// When it was issued.
-    pub(in crate::http::dashboard) issued: When,
+    /// When it was bought.
+    pub(in crate::http::dashboard) bought: When,
     /// Where it was sold.
     pub(in crate::http::dashboard) provider: &'static str,
     /// Whether it was sold in a provider's test mode.
@@ -125,7 +125,7 @@ pub(in crate::http::dashboard) async fn rows(
             tag: tag(described.status),
             products: products.join(", "),
             expires: described.expires_at.map(When),
-            issued: When(license.terms.purchased_at),
+            bought: When(license.terms.purchased_at),
             provider: license.provider.as_str(),
             test: license.livemode == Some(false),
         });
