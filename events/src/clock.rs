@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+/// A day, in microseconds.
+pub const DAY_US: i64 = 86_400 * 1_000_000;
+
 /// A moment in UTC. Stored and hashed as whole microseconds since the Unix epoch.
 pub type Timestamp = jiff::Timestamp;
 

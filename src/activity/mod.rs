@@ -32,8 +32,6 @@ pub use store::{open_postgres, open_sqlite};
 use pending::{Part, Pending, Used};
 use tokio::sync::Notify;
 
-const DAY_US: i64 = 86_400 * 1_000_000;
-
 /// The moment so many microseconds before `now`.
 fn before(now: Timestamp, microseconds: i64) -> Timestamp {
     let then = clock::from_microseconds(now.as_microsecond().saturating_sub(microseconds));

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use keyledger_events::clock::DAY_US;
 use keyledger_events::{SharedClock, give_way, spawn_on_own_thread};
 use tokio::time::MissedTickBehavior;
 
 use super::pending::Part;
-use super::{Activity, DAY_US, before};
+use super::{Activity, before};
 use crate::stop::Stopping;
 
 /// How long the requests log is kept unless somebody says otherwise.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use keyledger_events::clock::DAY_US;
 use keyledger_events::{TeamId, Timestamp};
 use keyledger_projections::Database;
 
 use super::entry::RequestKind;
 use super::pending::Used;
 use super::store::table;
-use super::{ActivityError, DAY_US, before};
+use super::{ActivityError, before};
 
 const HOUR_US: i64 = 3_600 * 1_000_000;
 /// Countries that are listed.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{AdminError, Listing, by, teams};
 use crate::app::App;
 use crate::mail::MESSAGE_ID_DOMAIN;
-use crate::mail::worker::preview;
+use crate::mail::worker::{Preview, preview};
 use crate::opened;
 
 /// A mail as scripts and programs see it. The address is sealed and not shown.
@@ -166,8 +166,8 @@ pub async fn resend(app: &App, actor: &str, team: Option<TeamId>, id: Uuid) -> R
     for team in teams {
         if let Some(mail) = find(app, team, id).await? {
             let unsendable = |reason| AdminError::Refused(format!("mail {} would not be sent: {reason}", mail.id));
-            preview(app, &mail, app.clock.now()).await.map_err(unsendable)?;
-            return request(app, actor, &mail).await;
+            let Preview { to, .. } = preview(app, &mail, app.clock.now()).await.map_err(unsendable)?;
+            return request(app, actor, &mail, &to).await;
         }
     }
     Err(AdminError::NotFound { what: "mail, nor licence with a mail,", id: id.to_string(), list: "mail list" })
@@ -193,16 +193,14 @@ pub async fn latest_with_key(app: &App, team: TeamId, license: &License) -> Resu
     Ok(mails.into_iter().find(carries))
 }
 
-async fn request(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, AdminError> {
+async fn request(app: &App, actor: &str, mail: &Delivery, to: &str) -> Result<Delivery, AdminError> {
     let (team, event_id) = (mail.team, id::fresh());
-    let sealed = &mail.to.value;
-    let address = app.keys.open(mail.to.context(team, Delivery::TO_FIELD), sealed).await?;
-    let key = app.keys.key(sealed.key_id()).await?;
+    let key = app.keys.key(mail.to.value.key_id()).await?;
     let stream = StreamId::new(StreamKind::Delivery, id::derived(team, &["mail", "resend", &event_id.to_string()]));
     let requested = MailRequested {
         purchase: mail.purchase,
         customer_id: mail.customer_id,
-        to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, &address),
+        to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, to.as_bytes()),
         content: mail.content.clone(),
         license_ids: mail.license_ids.clone(),
         message_id: format!("<{}@{}>", stream.id, domain(&mail.message_id)),

@@ -20,7 +20,7 @@ use crate::admin::ACTOR_CLI;
 use crate::admin::as_of::AsOf;
 use crate::admin::licenses::{self, LicenseJson, describe, describe_as_of, describe_used};
 use crate::app::App;
-use crate::licensing::commands::{Command, Extension};
+use crate::licensing::commands::{Command, EXTENSION_DAYS_MAX, Extension};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LicenseCommand {
@@ -103,7 +103,7 @@ pub(super) struct ExtendArgs {
 #[group(required = true, multiple = false)]
 struct ExtensionArgs {
     /// By so many days, from its end, or from now where that has passed.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(EXTENSION_DAYS_MAX)))]
     days: Option<u32>,
     /// To a time like 2027-01-31T12:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -38,6 +38,9 @@ pub enum Command {
     Extend(Extension),
 }
 
+/// Days by which an end is put off at once at most: a hundred years.
+pub const EXTENSION_DAYS_MAX: u32 = 36_500;
+
 /// How far an end is put off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
@@ -46,8 +49,6 @@ pub enum Extension {
     /// To a moment.
     Until(Timestamp),
 }
-
-const DAY_US: i64 = 86_400 * 1_000_000;
 
 /// Why a licence does not do what is asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +110,7 @@ fn extend(license: &License, extension: Extension, now: Timestamp) -> Decision {
     let until = match extension {
         Extension::Until(until) => until,
         Extension::Days(days) => {
-            let later = i64::from(days).saturating_mul(DAY_US).saturating_add(end.as_microsecond());
+            let later = i64::from(days).saturating_mul(clock::DAY_US).saturating_add(end.as_microsecond());
             clock::from_microseconds(later).unwrap_or(Timestamp::MAX)
         }
     };

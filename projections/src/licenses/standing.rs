@@ -1,6 +1,6 @@
 //! How licences stand at a moment: counted, and listed.
 
-use keyledger_events::{Position, Timestamp};
+use keyledger_events::{Position, Timestamp, clock};
 
 use super::{License, LicensesFold};
 use crate::db::Value;
@@ -10,7 +10,7 @@ use crate::page::Page;
 use crate::team_views::{TeamViews, state};
 
 /// A licence expires soon when it has less than this left, in microseconds: thirty days, as its status says.
-const EXPIRING_US: i64 = 30 * 86_400 * 1_000_000;
+const EXPIRING_US: i64 = 30 * clock::DAY_US;
 /// Rows of one list at most.
 const ROWS_MAX: u32 = 1_000;
 

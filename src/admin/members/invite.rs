@@ -16,7 +16,6 @@ use crate::app::App;
 
 /// How long an invitation is good, in days.
 pub const INVITATION_DAYS: u32 = 7;
-const DAY_US: i64 = 86_400 * 1_000_000;
 
 /// An invitation that was just made.
 #[derive(Debug)]
@@ -62,7 +61,7 @@ pub async fn invite(
             return Err(AdminError::Refused(message.to_owned()));
         }
         let now = app.clock.now();
-        let lasts = i64::from(INVITATION_DAYS) * DAY_US;
+        let lasts = i64::from(INVITATION_DAYS) * clock::DAY_US;
         let expires_at = clock::from_microseconds(now.as_microsecond() + lasts).unwrap_or(Timestamp::MAX);
         let token = Zeroizing::new(BASE64URL.encode(rand::random::<[u8; 32]>()));
         // What was sealed for an earlier invitation is not read any more, whatever became of its key.

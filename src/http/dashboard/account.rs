@@ -10,7 +10,7 @@ use keyledger_events::TeamId;
 
 use super::change::{Anybody, Change, Confirmed};
 use super::first_start::new_password;
-use super::page::{Answer, page};
+use super::page::{Answer, page, under};
 use super::problem::Problem;
 use super::session::Membership;
 use super::shell::Shell;
@@ -145,9 +145,8 @@ async fn enable_codes(State(front): State<Front>, change: Change<Confirmed<Anybo
     .await;
     match enabled {
         Err(problem) if problem.about_input().is_some() => {
-            let mut again = shown(&front, &change.viewer, Some(secret.to_owned()), problem.about_input()).await?;
-            *again.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(again)
+            let again = shown(&front, &change.viewer, Some(secret.to_owned()), problem.about_input()).await;
+            under(StatusCode::UNPROCESSABLE_ENTITY, again)
         }
         enabled => change.done(enabled, "account", "account").await,
     }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use axum::http::Uri;
+use indicatif::HumanCount;
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -96,15 +97,7 @@ impl Fields {
 
 /// A number as people read it: 8,760.
 fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    HumanCount(number.into()).to_string()
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
 use keyledger_events::TeamId;
 
 use super::fields::Fields;
-use super::page::{Answer, page, to};
+use super::page::{Answer, page, to, under};
 use super::problem::Problem;
 use super::session::{Flash, Membership, Session};
 use super::shell::Shell;
@@ -67,9 +66,7 @@ pub(super) async fn register(State(front): State<Front>, session: Session, reque
             let kept = fields.iter().filter(|(name, _)| ["email", "team-name", "team"].contains(name));
             let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let flash = Flash { failed: true, text: text.to_owned(), fields: kept, ..Flash::default() };
-            let mut response: Response = shown(&front, &session, token, Some(flash)).await?;
-            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            under(StatusCode::UNPROCESSABLE_ENTITY, shown(&front, &session, token, Some(flash)).await)
         }
     }
 }

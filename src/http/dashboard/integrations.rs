@@ -124,8 +124,7 @@ async fn delivered(app: &App, team: TeamId, provider: Provider) -> Result<Option
 async fn waits(app: &App, team: TeamId, provider: Provider) -> Result<Option<(When, String)>, Problem> {
     let filter = InboxFilter { provider: Some(provider), outcomes: vec![Outcome::Pending], ..InboxFilter::default() };
     let pending = app.views.team(team).search_inbox(&filter, Page { before: None, limit: Some(PENDING_MAX) }).await?;
-    let tried = pending.into_iter().find_map(|entry| Some((When(entry.received_at), entry.reason?)));
-    Ok(tried)
+    Ok(pending.into_iter().find_map(|entry| Some((When(entry.received_at), entry.reason?))))
 }
 
 fn kind(kind: SecretKind) -> &'static str {

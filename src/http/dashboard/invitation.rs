@@ -3,14 +3,13 @@
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
-use axum::response::Response;
 use keyledger_events::TeamId;
 use keyledger_events::event::member::MemberRole;
 use keyledger_projections::Member;
 
 use super::fields::Fields;
 use super::first_start::new_password;
-use super::page::{Answer, page, to};
+use super::page::{Answer, page, to, under};
 use super::problem::Problem;
 use super::session::{Flash, Membership, Session};
 use super::shell::Shell;
@@ -59,9 +58,7 @@ pub(super) async fn join(State(front): State<Front>, session: Session, request: 
         Err(problem) => {
             let Some(text) = problem.about_input() else { return Err(problem) };
             let flash = Flash { failed: true, text: text.to_owned(), ..Flash::default() };
-            let mut response: Response = shown(&front, &session, token, Some(flash)).await?;
-            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            Ok(response)
+            under(StatusCode::UNPROCESSABLE_ENTITY, shown(&front, &session, token, Some(flash)).await)
         }
     }
 }

@@ -10,14 +10,12 @@ use super::page::{Answer, page};
 use super::problem::Problem;
 use super::shell::Shell;
 use super::viewer::Viewer;
-use super::when::When;
 use crate::admin::products;
 use crate::app::App;
 use crate::http::Front;
 
 /// Days of the charts.
 const DAYS: u32 = 30;
-const DAY_US: i64 = 86_400 * 1_000_000;
 /// Steps of the set-up guide: a product, and a provider; nobody needs both.
 const STEPS: u32 = 2;
 /// Licences that expire next.
@@ -34,13 +32,12 @@ struct OverviewPage {
     rejected: u64,
     expiring: Vec<super::licenses::Row>,
     views: (usize, i64, Option<String>),
-    latest: Vec<(&'static str, Option<When>, Option<String>)>,
+    connections: Vec<Connection>,
 }
 
 /// What is left to do before licences are sold.
 struct SetUp {
     product: bool,
-    connections: Vec<Connection>,
     /// Steps that are done.
     done: u32,
 }
@@ -68,10 +65,6 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let (app, team) = (&front.app, viewer.team_id());
     app.catch_up(&[view::STATISTICS, view::LICENSES, view::INBOX]).await?;
     let connections = connections(app, &viewer).await?;
-    let latest = connections.iter().map(|connection| {
-        (connection.name, connection.latest, connection.waits.as_ref().map(|(_, reason)| reason.clone()))
-    });
-    let latest = latest.collect();
     let counts = front.dashboard.counts().of(app, team).await;
     let days = days(app, &viewer).await?;
     let now = app.clock.now();
@@ -79,7 +72,7 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let expiring = app.views.team(team).licenses_standing(Standing::Expiring, now, soon).await?;
     page(&OverviewPage {
         shell: viewer.shell("Overview", "").await?,
-        setup: set_up(app, &viewer, connections).await?,
+        setup: set_up(app, &viewer, &connections).await?,
         standings: standings(counts),
         charts: [
             chart(
@@ -105,16 +98,16 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
         rejected: rejected(app, team, now).await?,
         expiring: super::licenses::rows(app, team, &expiring).await?,
         views: health(app),
-        latest,
+        connections,
     })
 }
 
 /// Until both steps are done.
-async fn set_up(app: &App, viewer: &Viewer, connections: Vec<Connection>) -> Result<Option<SetUp>, Problem> {
+async fn set_up(app: &App, viewer: &Viewer, connections: &[Connection]) -> Result<Option<SetUp>, Problem> {
     let product = !products::list(app, viewer.team_id()).await?.is_empty();
     let works = |connection: &Connection| connection.active && connection.latest.is_some();
     let done = u32::from(product) + u32::from(connections.iter().any(works));
-    Ok((done < STEPS).then_some(SetUp { product, connections, done }))
+    Ok((done < STEPS).then_some(SetUp { product, done }))
 }
 
 fn standings(counts: Option<LicenseCounts>) -> Vec<(&'static str, &'static str, Option<u64>)> {
@@ -142,7 +135,7 @@ async fn days(app: &App, viewer: &Viewer) -> Result<Vec<(Day, DayCounts)>, Probl
 
 /// Deliveries of these days that are rejected now: one that was mended since is not among them.
 async fn rejected(app: &App, team: TeamId, now: Timestamp) -> Result<u64, Problem> {
-    let days = i64::from(DAYS).saturating_mul(DAY_US);
+    let days = i64::from(DAYS).saturating_mul(clock::DAY_US);
     let filter = InboxFilter {
         outcomes: vec![Outcome::Rejected],
         received_from: clock::from_microseconds(now.as_microsecond().saturating_sub(days)),

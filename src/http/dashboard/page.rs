@@ -16,7 +16,12 @@ pub(super) fn page(template: &impl Template) -> Answer {
 
 /// A page that says itself what could not be done.
 pub(super) fn page_under(status: StatusCode, template: &impl Template) -> Answer {
-    let mut response = page(template)?;
+    under(status, page(template))
+}
+
+/// The same of a page that was made.
+pub(super) fn under(status: StatusCode, page: Answer) -> Answer {
+    let mut response = page?;
     *response.status_mut() = status;
     Ok(response)
 }

@@ -1,10 +1,9 @@
 //! When a licence ends: Lukittu's four columns in our words. Pure.
 
 use keyledger_events::Timestamp;
-use keyledger_events::clock::from_microseconds;
+use keyledger_events::clock::{DAY_US, from_microseconds};
 use keyledger_events::event::license::{Expiration, ExpirationStart, LicenseActivated, SubscriptionTerms};
 
-const DAY_US: i64 = 86_400 * 1_000_000;
 /// How far the stored end of a CREATION licence may be from its creation and days: the two were reckoned one after the
 /// other.
 const SLACK_US: i64 = 60 * 1_000_000;

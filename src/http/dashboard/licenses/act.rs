@@ -14,15 +14,13 @@ use super::show::{find, shown};
 use crate::admin::licenses::{self, Update};
 use crate::admin::{mails, members, seats, verifications};
 use crate::http::Front;
-use crate::licensing::commands::{Command, Extension};
+use crate::licensing::commands::{Command, EXTENSION_DAYS_MAX, Extension};
 use crate::licensing::settings::Settings;
 use crate::opened;
 use crate::verification::explain::{Explanation, Question};
 
 type OfLicense = Path<(String, String)>;
 
-/// Days that are added at once at most: a hundred years.
-const DAYS_MAX: u32 = 36_500;
 /// The last day whose end is a moment that a ledger holds.
 const LAST_DAY: &str = "9999-12-29";
 
@@ -99,7 +97,7 @@ async fn extended(front: &Front, id: &str, change: &Change<Supporter>) -> Result
         Some("never") => return endless(front, &license, change).await,
         Some("date") => Extension::Until(date(change.fields.required("date", "The date")?)?),
         _ => {
-            let days = change.fields.number_within("days", "The number of days", 1..=DAYS_MAX)?;
+            let days = change.fields.number_within("days", "The number of days", 1..=EXTENSION_DAYS_MAX)?;
             Extension::Days(days.ok_or_else(|| Problem::unusable("How many days? Fill in a whole number."))?)
         }
     };
