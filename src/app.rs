@@ -238,12 +238,21 @@ impl App {
         Ok(self.directory.team(id).await?)
     }
 
-    /// As [`App::catch_up`], for commands: they may be the first to build the views.
+    /// As [`App::catch_up`], for commands: they may be the first to build the views. A view that stands still is not waited
+    /// for: what needs it asks for it by its name.
     ///
     /// # Errors
-    /// When a view is faulted.
+    /// When a view is not there in time.
     pub async fn catch_up_patiently(&self) -> Result<Position, FreshError> {
-        self.catch_up_within(&[], COMMAND_CATCH_UP_MAX).await
+        let mut names = view::ALL.to_vec();
+        loop {
+            match self.catch_up_within(&names, COMMAND_CATCH_UP_MAX).await {
+                Err(FreshError::CatchUp(CatchUpError::Faulted { view, .. })) if names.len() > 1 => {
+                    names.retain(|name| *name != view);
+                }
+                done => return done,
+            }
+        }
     }
 
     /// As [`App::catch_up`], with a bound of one's own.

@@ -29,9 +29,11 @@ impl RefundedPayment {
         self.refunds.values().filter(|(_, stands)| *stands == status).map(|(amount, _)| *amount).sum()
     }
 
-    /// The running total counts refunds that failed afterwards; those told by name never do.
+    /// The running total counts refunds that are on their way or failed afterwards; those told by name count when they
+    /// have succeeded.
     fn refunded(&self) -> i64 {
-        self.sum(RefundStatus::Succeeded).max(self.total_told - self.sum(RefundStatus::Failed)).max(0)
+        let not_back = self.sum(RefundStatus::Pending) + self.sum(RefundStatus::Failed);
+        self.sum(RefundStatus::Succeeded).max(self.total_told - not_back).max(0)
     }
 }
 
@@ -119,7 +121,11 @@ mod tests {
 
     #[test]
     fn a_pending_refund_counts_for_nothing() {
-        assert_eq!(balance(&[told(Some("re_1"), 1000, RefundStatus::Pending)]).refunded, 0);
+        use RefundStatus::{Pending, Succeeded};
+        let (pending, total) = (told(Some("re_1"), 1000, Pending), told(None, 1000, Succeeded));
+        assert_eq!(balance(std::slice::from_ref(&pending)).refunded, 0);
+        assert_eq!(balance(&[total.clone(), pending.clone()]).refunded, 0, "the running total has it already");
+        assert!(balance(&[total, told(Some("re_1"), 1000, Succeeded), pending]).full());
     }
 
     #[test]

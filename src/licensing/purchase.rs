@@ -213,6 +213,11 @@ impl Purchase {
                         known.lines.push(line.clone());
                     }
                 }
+                for product in &fact.not_ours {
+                    if !known.not_ours.contains(product) {
+                        known.not_ours.push(product.clone());
+                    }
+                }
             }
         }
     }
@@ -274,15 +279,42 @@ impl Purchase {
 
     /// Whether a subscription item was met before, in an invoice or an observation.
     pub fn knows_item(&self, item: &str) -> bool {
+        self.has_slot(item) || self.observed.iter().any(|seen| holds(seen, item))
+    }
+
+    /// Whether a subscription item was paid for or swapped: what it is the same thing as is known then.
+    pub fn has_slot(&self, item: &str) -> bool {
         self.paid_lines().any(|(_, line)| line.item == item)
-            || self.observed.iter().any(|seen| seen.items.iter().any(|known| known.item == item))
             || self.swaps().any(|swap| swap.from == item || swap.to == item)
+    }
+
+    /// Whether a subscription was seen with both items, or with neither after `earlier` was paid for: then `later` has not
+    /// replaced it.
+    pub fn came_beside(&self, later: &str, earlier: &str) -> bool {
+        let paid = self.paid_lines().filter(|(_, line)| line.item == earlier).map(|(invoice, _)| invoice.paid_at);
+        let paid_at = paid.min();
+        self.observed.iter().filter(|seen| !seen.items.is_empty()).any(|seen| {
+            match (holds(seen, later), holds(seen, earlier)) {
+                (true, true) => true,
+                (false, false) => paid_at.is_some_and(|at| seen.observed_at > at),
+                _ => false,
+            }
+        })
+    }
+
+    /// Whether a Stripe product was met in a paid invoice and is none of ours.
+    pub fn is_not_ours(&self, stripe_product: &str) -> bool {
+        self.invoices.values().any(|invoice| invoice.not_ours.iter().any(|product| product == stripe_product))
     }
 
     /// Whether the subscription was heard of at all.
     pub fn is_known_subscription(&self) -> bool {
         !self.invoices.is_empty() || !self.observed.is_empty()
     }
+}
+
+fn holds(seen: &SubscriptionObserved, item: &str) -> bool {
+    seen.items.iter().any(|known| known.item == item)
 }
 
 fn same_period(old: &PaidLine, new: &PaidLine) -> bool {

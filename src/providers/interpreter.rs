@@ -39,6 +39,10 @@ const LEASE_SECONDS: i64 = 15;
 const RETRY_PAUSE_MS: u64 = 1_000;
 /// The longest pause between attempts.
 const RETRY_PAUSE_MAX_MS: u64 = 15 * 60 * 1_000;
+/// What waits for something of ours is looked at again after this part of the time that it has waited …
+const WAIT_SHARE: u64 = 8;
+/// … and at the latest after so long: whoever adds the key does not wait longer for what had waited for it.
+const WAIT_PAUSE_MAX_MS: u64 = 5 * 60 * 1_000;
 
 /// Why a delivery could not be concluded.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +143,7 @@ pub async fn conclude(app: &App, team: TeamId, stream: StreamId) -> Result<(), I
         }
         let (request, claims) = match attempt(app, team, stream, &state, claimed).await? {
             Attempt::NeedsClaim => (claim(team, stream, &state, now), true),
-            Attempt::Later(reason) => (defer(team, stream, &state, now, reason), false),
+            Attempt::Later(reason) => (defer(team, stream, &state, now, reason, claimed), false),
             Attempt::Plan(plan) => {
                 let delivery = Delivery::of(team, stream, &state, None);
                 (plan.into_request(&delivery, Vec::new(), now), false)
@@ -241,11 +245,27 @@ fn claim(team: TeamId, stream: StreamId, state: &InboxState, now: Timestamp) -> 
     about(team, stream, state).event(NewEvent::new(stream, now, event))
 }
 
-/// Tries again later: exponential backoff with jitter, for as long as it takes.
-fn defer(team: TeamId, stream: StreamId, state: &InboxState, now: Timestamp, reason: String) -> AppendRequest {
-    let attempts = state.attempts.max(1);
-    let retry_at = later(now, pause_ms(attempts, RETRY_PAUSE_MS, RETRY_PAUSE_MAX_MS));
+/// Tries again later, for as long as it takes: after an attempt with exponential backoff and jitter. Without one it waits for
+/// something of ours, a key or another delivery, the longer the longer it has waited.
+fn defer(
+    team: TeamId,
+    stream: StreamId,
+    state: &InboxState,
+    now: Timestamp,
+    reason: String,
+    attempted: bool,
+) -> AppendRequest {
+    let attempts = state.attempts;
+    let pause = if attempted { pause_ms(attempts, RETRY_PAUSE_MS, RETRY_PAUSE_MAX_MS) } else { wait_ms(state, now) };
+    let retry_at = later(now, pause);
     about(team, stream, state).event(NewEvent::new(stream, now, ProviderEventDeferred { reason, attempts, retry_at }))
+}
+
+/// How long to wait for something of ours.
+fn wait_ms(state: &InboxState, now: Timestamp) -> i64 {
+    let waited_ms = now.as_microsecond().saturating_sub(state.received_at.as_microsecond()) / 1_000;
+    let pause = u64::try_from(waited_ms).unwrap_or(0) / WAIT_SHARE;
+    pause_ms(1, pause.clamp(RETRY_PAUSE_MS, WAIT_PAUSE_MAX_MS), WAIT_PAUSE_MAX_MS)
 }
 
 fn about(team: TeamId, stream: StreamId, state: &InboxState) -> AppendRequest {

@@ -49,6 +49,7 @@ mod smtp_transport;
 mod stripe_answers;
 mod stripe_metadata;
 mod stripe_oneoff;
+mod stripe_plans;
 mod stripe_refunds;
 mod stripe_subscription;
 mod support;

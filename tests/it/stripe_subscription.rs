@@ -22,21 +22,21 @@ on_both_stores!(
 );
 
 /// The licences of a subscription.
-async fn of(app: &TestApp, subscription: &Subscription) -> Result<Vec<Value>, Error> {
+pub(crate) async fn of(app: &TestApp, subscription: &Subscription) -> Result<Vec<Value>, Error> {
     let mut licenses = app.licenses().await?;
     licenses.retain(|license| license["references"]["stripeSubscription"] == subscription.id);
     Ok(licenses)
 }
 
 /// The only licence of a subscription.
-async fn one(app: &TestApp, subscription: &Subscription) -> Result<Value, Error> {
+pub(crate) async fn one(app: &TestApp, subscription: &Subscription) -> Result<Value, Error> {
     let mut licenses = of(app, subscription).await?;
     assert_eq!(licenses.len(), 1, "{licenses:?}");
     Ok(licenses.remove(0))
 }
 
 /// The invoice for the month of every item that begins at `start`.
-fn invoice(subscription: &Subscription, start: i64) -> Invoice {
+pub(crate) fn invoice(subscription: &Subscription, start: i64) -> Invoice {
     let lines = subscription
         .items
         .iter()
@@ -49,7 +49,7 @@ fn invoice(subscription: &Subscription, start: i64) -> Invoice {
     }
 }
 
-fn assert_paid_until(license: &Value, end: i64) -> TestResult {
+pub(crate) fn assert_paid_until(license: &Value, end: i64) -> TestResult {
     assert_eq!(unix(&license["paidUntil"])?, end, "{license}");
     assert_eq!(unix(&license["expiresAt"])?, end + GRACE, "{license}");
     Ok(())
@@ -209,12 +209,7 @@ async fn an_upgrade_is_one_licence_and_one_mail_whatever_arrives_first(backend: 
         let upgraded = Subscription { items: vec![Item::of("prod_pro")], ..subscription.clone() };
         let changed = subscription.begun + DAY;
         let period = (changed, subscription.begun + MONTH);
-        let line = |item: &Item, amount| InvoiceLine {
-            period,
-            amount,
-            proration: true,
-            ..InvoiceLine::month(&item.id, &item.product, changed)
-        };
+        let line = |item: &Item, amount| InvoiceLine::rest(&item.id, &item.product, period, amount);
         let lines = vec![line(&subscription.items[0], -900), line(&upgraded.items[0], 1900)];
         let of_change = Invoice::renewal(layout, &subscription.id, &subscription.customer, lines);
         let deliveries = [

@@ -1,6 +1,7 @@
 //! What every item needs: how long, how often, which programs, and a folder to work in.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, ensure};
 
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     pub(crate) postgres: Option<String>,
     me: PathBuf,
     work: PathBuf,
+    /// How many were made.
+    folders: AtomicUsize,
 }
 
 impl Context {
@@ -66,6 +69,7 @@ impl Context {
             postgres: args.postgres.clone(),
             me: std::env::current_exe()?,
             work: std::path::absolute(&work)?,
+            folders: AtomicUsize::new(0),
         })
     }
 
@@ -81,12 +85,11 @@ impl Context {
         (f64::from(per_second) * self.seconds).ceil() as u64
     }
 
-    /// A new folder, whatever was there before.
+    /// A new folder. What was there under its name stays until the end: ext4 gives the place of a deleted file to no new
+    /// one for a minute, and looks for another place the longer, the more were deleted; thousands of mails are.
     pub(crate) fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let folder = self.work.join(name);
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
+        let number = self.folders.fetch_add(1, Ordering::Relaxed);
+        let folder = self.work.join(format!("{number:03}-{name}"));
         std::fs::create_dir_all(&folder)?;
         Ok(folder)
     }

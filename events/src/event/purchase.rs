@@ -89,6 +89,10 @@ pub struct PeriodPaid {
     pub amount: i64,
     /// The lines that are ours and good.
     pub lines: Vec<PaidLine>,
+    /// Stripe's ids of the products of other lines that license nothing, so that the next renewal does not depend on
+    /// Stripe's answer about them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ours: Vec<String>,
     /// The licences issued with this event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licensed: Vec<UnitLicensed>,

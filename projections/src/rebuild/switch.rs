@@ -38,7 +38,10 @@ impl Rebuild<'_> {
         self.apply_up_to(&mut tx, to).await?;
         let retired = Build { status: BuildStatus::Retired, fault: None, ..serving };
         self.build.status = BuildStatus::Live;
-        for old in builds.iter().filter(|build| build.version < retired.version.min(self.build.version)) {
+        // Nodes of another release, during an upgrade, read builds of their own.
+        let ours = |build: &&Build| build.code_version == self.build.code_version;
+        let oldest_kept = retired.version.min(self.build.version);
+        for old in builds.iter().filter(ours).filter(|build| build.version < oldest_kept) {
             bookkeeping::drop_build(&mut tx, old).await?;
         }
         // The one that served leaves first: two may not serve, not even within a statement.

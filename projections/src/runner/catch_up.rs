@@ -83,6 +83,10 @@ fn slowest_of(status: &RunnerStatus, names: &[&str], to: Position) -> Option<(St
     if status.views.is_empty() {
         return Some((names.first().copied().unwrap_or("all").to_owned(), Position::START));
     }
+    let is_wanted = |name: &&&str| names.is_empty() || names.contains(*name);
+    if let Some(missing) = status.missing.iter().find(is_wanted) {
+        return Some(((*missing).to_owned(), Position::START));
+    }
     let behind = wanted(status, names).filter(|(_, view)| view.position < to);
     behind.min_by_key(|(_, view)| view.position).map(|(name, view)| (name.clone(), view.position))
 }

@@ -18,6 +18,9 @@ use crate::view;
 /// A build that nobody has filled for this long, in seconds, and whose lock is free was left behind by a process that
 /// died.
 const ABANDONED_AFTER_SECONDS: i64 = 600;
+/// A view that another release reads and that has not moved for this long, in seconds, while the ledger has, was left behind
+/// by an upgrade.
+const DESERTED_AFTER_SECONDS: i64 = 86_400;
 
 /// What is wrong with the bookkeeping.
 #[derive(Debug, Default)]
@@ -32,7 +35,7 @@ struct Findings {
     locks: Option<BuildLocks>,
     /// Views of this release that no build serves.
     missing: bool,
-    /// Builds of views that are no more.
+    /// Builds of views that are no more, or of a release that nobody runs any more.
     gone: Vec<Build>,
 }
 
@@ -98,7 +101,9 @@ impl Inner {
                 findings.abandoned.push(build.clone());
             }
         }
-        findings.gone = builds.iter().filter(|build| view::GONE.contains(&build.name.as_str())).cloned().collect();
+        let head = self.ledger.head().await?.position;
+        let gone = |build: &&Build| view::GONE.contains(&build.name.as_str()) || self.is_deserted(build, head);
+        findings.gone = builds.iter().filter(gone).cloned().collect();
         let mut leaves = HashMap::new();
         for build in builds.iter().filter(|build| build.status.serves()) {
             let leaf = match leaves.entry(build.position) {
@@ -110,10 +115,7 @@ impl Inner {
             }
             findings.faulted |= build.status == BuildStatus::Faulted;
         }
-        findings.missing = self
-            .projections
-            .iter()
-            .any(|projection| !builds.iter().any(|build| build.serves(projection.name(), projection.version())));
+        findings.missing = self.missing(builds).next().is_some();
         Ok(findings)
     }
 
@@ -129,8 +131,18 @@ impl Inner {
     }
 
     fn is_idle(&self, build: &Build) -> bool {
-        let idle_microseconds = self.clock.now().as_microsecond().saturating_sub(build.updated_at);
-        build.status == BuildStatus::Building && idle_microseconds > ABANDONED_AFTER_SECONDS * 1_000_000
+        build.status == BuildStatus::Building && self.idle_seconds(build) > ABANDONED_AFTER_SECONDS
+    }
+
+    /// Whether a build that serves another release has not followed the ledger for so long that no node of that release is
+    /// left.
+    fn is_deserted(&self, build: &Build, head: Position) -> bool {
+        let anothers = build.status.serves() && self.projection_of(build).is_none();
+        anothers && build.position < head && self.idle_seconds(build) > DESERTED_AFTER_SECONDS
+    }
+
+    fn idle_seconds(&self, build: &Build) -> i64 {
+        self.clock.now().as_microsecond().saturating_sub(build.updated_at) / 1_000_000
     }
 
     /// What stopped a view may be mended in this release; otherwise it stops again at once.

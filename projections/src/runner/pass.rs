@@ -1,6 +1,7 @@
-//! One pass over one page of events.
+//! One pass: a page of events for the views that are nearly there, and one for those that are far behind.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use keyledger_events::Position;
 
@@ -15,30 +16,49 @@ const PAGE_EVENTS: u32 = 1_000;
 impl Inner {
     pub(super) async fn pass(&self, at: At) -> Result<PassOutcome, RunnerError> {
         // Checkpoints first: the head, read later, is not before any of them.
-        let builds = bookkeeping::read(&self.views).await?;
+        let mut builds = bookkeeping::read(&self.views).await?;
         let head = self.ledger.head().await?.position;
-        let Some(from) = self.behind(&builds, head).map(|build| build.position).min() else {
+        if self.missing(&builds).next().is_some() {
+            // Whoever computes it by other code has dropped ours: it is made again.
+            self.ensured.store(false, Ordering::SeqCst);
+        }
+        let starts = self.starts(&builds, head);
+        if starts.is_empty() {
             self.publish(head, &builds);
-            return Ok(PassOutcome { head, caught_up: true, contended: false });
-        };
-        let batch = Batch::decode(self.ledger.read(from, PAGE_EVENTS).await?, &self.projections);
-        self.note_stuck(&builds, &batch);
+        }
+        let mut moved = false;
+        for from in starts {
+            let batch = Batch::decode(self.ledger.read(from, PAGE_EVENTS).await?, &self.projections);
+            self.note_stuck(&builds, from, &batch);
+            moved |= self.advance_carefully(&batch, at).await?;
+            // Where the views are now, whoever brought them there.
+            builds = bookkeeping::read(&self.views).await?;
+            self.publish(head, &builds);
+        }
+        let caught_up = self.behind(&builds, head).next().is_none();
+        Ok(PassOutcome { head, caught_up, contended: !moved && !caught_up })
+    }
 
-        let moved = match self.advance(&batch, Care::Hopeful, at).await {
-            Err(Stopped::Fault) => self.advance(&batch, Care::Careful, at).await,
+    /// Where pages begin. Views that are less than a page behind do not wait for one that is computed anew, which may take
+    /// minutes: sales are interpreted and mails sent meanwhile.
+    fn starts(&self, builds: &[Build], head: Position) -> Vec<Position> {
+        let positions = self.behind(builds, head).map(|build| build.position);
+        let (near, far): (Vec<_>, Vec<_>) =
+            positions.partition(|position| head.0 - position.0 <= i64::from(PAGE_EVENTS));
+        [near, far].into_iter().filter_map(|group| group.into_iter().min()).collect()
+    }
+
+    /// As [`Inner::advance`], prepared for faults where there is one.
+    async fn advance_carefully(&self, batch: &Batch, at: At) -> Result<bool, RunnerError> {
+        let moved = match self.advance(batch, Care::Hopeful, at).await {
+            Err(Stopped::Fault) => self.advance(batch, Care::Careful, at).await,
             other => other,
         };
-        let moved = moved.map_err(|stopped| match stopped {
+        moved.map_err(|stopped| match stopped {
             Stopped::Views(error) => RunnerError::Views(error),
             // One that is careful does not stop for a fault.
             Stopped::Fault => RunnerError::from(sqlx::Error::Protocol("a view stopped at a fault".to_owned())),
-        })?;
-
-        // Where the views are now, whoever brought them there.
-        let builds = bookkeeping::read(&self.views).await?;
-        self.publish(head, &builds);
-        let caught_up = self.behind(&builds, head).next().is_none();
-        Ok(PassOutcome { head, caught_up, contended: !moved && !caught_up })
+        })
     }
 
     /// Applies the page to all live views in one transaction; whether any of them moved.
@@ -67,11 +87,11 @@ impl Inner {
         })
     }
 
-    /// Remembers which views come to an event that only a newer release can read. The bookkeeping does not say so:
-    /// a node of that release may bring them further.
-    fn note_stuck(&self, builds: &[Build], batch: &Batch) {
+    /// Remembers which views come to an event that only a newer release can read, in a page behind `from`. The bookkeeping
+    /// does not say so: a node of that release may bring them further.
+    fn note_stuck(&self, builds: &[Build], from: Position, batch: &Batch) {
         let mut stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
-        for build in builds.iter().filter(|build| build.status == BuildStatus::Live) {
+        for build in builds.iter().filter(|build| build.status == BuildStatus::Live && build.position >= from) {
             let Some(projection) = self.projection_of(build) else { continue };
             let stop = batch.stop(projection.as_ref(), build.position).filter(|stop| stop.newer);
             let Some(fault) = stop.map(|stop| stop.fault.clone()) else { continue };

@@ -34,6 +34,9 @@ pub struct ViewReport {
     pub fault: Option<FaultReport>,
     /// When it last moved.
     pub updated_at: Option<Timestamp>,
+    /// Whether this release reads and fills it, or another one that runs beside it or ran before.
+    #[serde(skip)]
+    pub ours: bool,
 }
 
 impl ViewReport {
@@ -123,6 +126,7 @@ impl Runner {
                 None => None,
             };
             reports.push(ViewReport {
+                ours: self.inner.projection_of(&build).is_some(),
                 lag_events: (head.0 - build.position.0).max(0),
                 lag_seconds,
                 name: build.name,

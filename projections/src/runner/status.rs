@@ -1,11 +1,13 @@
 //! What the runner tells the rest of the process.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use keyledger_events::Position;
 
 use super::Inner;
 use crate::bookkeeping::{Build, Fault};
+use crate::projection::Projection;
 
 /// How far a view is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct RunnerStatus {
     pub head: Position,
     /// By name.
     pub views: BTreeMap<String, ViewProgress>,
+    /// Views of this release that no build serves, once that is known.
+    pub missing: Vec<&'static str>,
     /// Why pass after pass has failed; `None` once one has not.
     pub failure: Option<String>,
 }
@@ -44,6 +48,14 @@ impl RunnerStatus {
 }
 
 impl Inner {
+    /// The views of this release that no build serves.
+    pub(super) fn missing(&self, builds: &[Build]) -> impl Iterator<Item = &'static str> {
+        let served = |projection: &&Arc<dyn Projection>| {
+            builds.iter().any(|build| build.serves(projection.name(), projection.version()))
+        };
+        self.projections.iter().filter(move |projection| !served(projection)).map(|projection| projection.name())
+    }
+
     /// Tells the process how far the views are. Which builds serve becomes known first: whoever waits for a
     /// position reads the table that has it.
     pub(super) fn publish(&self, head: Position, builds: &[Build]) {
@@ -58,7 +70,7 @@ impl Inner {
             };
             views.insert(build.name.clone(), progress);
         }
-        let status = RunnerStatus { head, views, failure: None };
+        let status = RunnerStatus { head, views, missing: self.missing(builds).collect(), failure: None };
         self.status.send_if_modified(|old| {
             let changed = *old != status;
             *old = status;

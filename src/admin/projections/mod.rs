@@ -89,7 +89,8 @@ pub async fn status(runner: &Runner, names: &[String]) -> Result<StatusJson, Adm
     let names = named(names)?;
     let mut views = runner.list().await.map_err(RebuildError::from)?;
     views.retain(|build| names.contains(&build.name.as_str()));
-    views.retain(|build| build.serves() || build.status == BuildStatus::Building);
+    // What another release reads does not follow when nobody runs that any more.
+    views.retain(|build| build.ours && (build.serves() || build.status == BuildStatus::Building));
     let (views, building): (Vec<_>, Vec<_>) = views.into_iter().partition(ViewReport::serves);
     let head = views.iter().chain(&building).map(|build| Position(build.position.0 + build.lag_events)).max();
     let caught_up = views.iter().all(|build| build.lag_events == 0 && build.fault.is_none());

@@ -40,6 +40,7 @@ pub(super) async fn readyz(State(front): State<Front>) -> Response {
         }
         views.insert(name.clone(), json!({ "position": progress.position.0, "lagEvents": lag, "fault": fault }));
     }
+    problems.extend(status.missing.iter().map(|name| format!("the view {name} does not exist yet")));
     if views.is_empty() {
         problems.push("the views are not open yet".to_owned());
     }

@@ -146,6 +146,7 @@ pub(super) fn invoice(number: u32, item: &str, quantity: u32, from: i64, to: i64
         payment: Some(format!("pi_{number}")),
         amount: 1_000,
         lines: vec![line],
+        not_ours: Vec::new(),
         licensed: Vec::new(),
     }
     .into()

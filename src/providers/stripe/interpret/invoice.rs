@@ -46,17 +46,20 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         false => None,
     };
     let all = fetched.as_deref().unwrap_or(&invoice.lines);
-    let service = service_lines(all, subscription);
+    let service = service_lines(invoice, all, subscription);
     let swap = swap_told(invoice, all, &service, &draft.purchase);
     if swap.is_none() {
         wait_for_swap(context, invoice, &draft.purchase, &service)?;
     }
     let mut lines = read_lines(context, &draft.purchase, &service).await?;
+    lines.bad.extend(others_lines(all, subscription));
     lines.warnings.extend(paid_once(context, invoice, all, &service).await);
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
             let reason = match service.is_empty() {
-                true => "no line pays for service: credits for unused time and one-off lines license nothing",
+                true => {
+                    "no line pays for service: credits for unused time, metered usage and one-off lines license nothing"
+                }
                 false => "no line's product has a `product_id` in its metadata",
             };
             let reasons = std::iter::once(reason.to_owned()).chain(lines.warnings);
@@ -95,6 +98,7 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         payment: invoice.payment_intents.first().or(invoice.charges.first()).cloned(),
         amount: invoice.amount_paid,
         lines: lines.good,
+        not_ours: lines.not_ours,
         licensed: Vec::new(),
     };
     draft.learn(fact.into()).await?;
@@ -117,18 +121,70 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
     Ok(draft.conclude(conclusion))
 }
 
-/// Lines that pay for service: those of a subscription item that cost something or, in a trial, nothing. Credits
-/// for unused time are negative and pay for none. Old layouts may leave the item out: then there is one.
-fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<(&'l str, &'l InvoiceLine)> {
-    lines
-        .iter()
-        .filter(|line| line.amount >= 0 && line.quantity > 0)
-        .filter_map(|line| match (&line.subscription_item, line.kind) {
-            (Some(item), _) => Some((item.as_str(), line)),
-            (None, LineKind::Subscription) => Some((subscription, line)),
-            (None, _) => None,
-        })
-        .collect()
+/// What is paid for of a subscription item.
+struct Service<'l> {
+    item: &'l str,
+    /// Of several lines the first.
+    line: &'l InvoiceLine,
+    /// Units, over all lines.
+    quantity: u32,
+}
+
+impl Service<'_> {
+    /// Graduated prices make a line of each tier, each with the units that fall into it.
+    fn goes_on_in(&self, item: &str, line: &InvoiceLine) -> bool {
+        let what = |line: &InvoiceLine| (line.product.clone(), line.price.clone(), line.proration);
+        let when = |line: &InvoiceLine| (line.period_start, line.period_end);
+        self.item == item && when(self.line) == when(line) && what(self.line) == what(line)
+    }
+}
+
+/// The service that is paid for: lines of a subscription item that cost something or, in a trial, nothing. Credits for
+/// unused time pay for none, and neither does what was used of something metered, whose units are no units of a licence.
+/// Old layouts may leave the item out: then there is one.
+fn service_lines<'l>(invoice: &Invoice, lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<Service<'l>> {
+    let mut found: Vec<Service<'l>> = Vec::new();
+    for line in lines {
+        let pays = !line.credit && line.quantity > 0 && !is_usage(invoice, line);
+        if !pays || is_of_another(line, subscription) {
+            continue;
+        }
+        let item = match (&line.subscription_item, line.kind) {
+            (Some(item), _) => item.as_str(),
+            (None, LineKind::Subscription) => subscription,
+            (None, _) => continue,
+        };
+        match found.iter_mut().find(|service| service.goes_on_in(item, line)) {
+            Some(service) => service.quantity = service.quantity.saturating_add(line.quantity),
+            None => found.push(Service { item, line, quantity: line.quantity }),
+        }
+    }
+    found
+}
+
+/// Whether a line bills usage. From basil on it does not say so, but usage is billed when its period is over.
+fn is_usage(invoice: &Invoice, line: &InvoiceLine) -> bool {
+    line.metered.unwrap_or_else(|| {
+        let is_over = invoice.period_end.is_some_and(|end| line.period_end <= end);
+        invoice.billing_reason.as_deref() == Some("subscription_cycle") && !line.proration && is_over
+    })
+}
+
+fn is_of_another(line: &InvoiceLine, subscription: &str) -> bool {
+    line.subscription.as_deref().is_some_and(|its| its != subscription)
+}
+
+/// Why lines of other subscriptions license nothing: an invoice is one subscription's.
+fn others_lines(lines: &[InvoiceLine], subscription: &str) -> Vec<String> {
+    let others = lines.iter().filter(|line| is_of_another(line, subscription) && !line.credit && line.quantity > 0);
+    let others: BTreeSet<_> = others.filter_map(|line| line.subscription.as_deref()).collect();
+    let reason = |other| {
+        format!(
+            "the invoice is the subscription `{subscription}`'s and has lines of `{other}`, which license nothing here; \
+             make what was bought there by hand"
+        )
+    };
+    others.into_iter().map(reason).collect()
 }
 
 /// What was bought once in a subscription's checkout: no licence comes of it, which whoever sold a product of ours that way is
@@ -137,14 +193,14 @@ async fn paid_once(
     context: &Context<'_>,
     invoice: &Invoice,
     all: &[InvoiceLine],
-    service: &[(&str, &InvoiceLine)],
+    service: &[Service<'_>],
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     if invoice.billing_reason.as_deref() != Some("subscription_create") {
         return warnings;
     }
     // A fee for setting up what is licensed anyway is no second product.
-    let mut met: BTreeSet<_> = service.iter().filter_map(|(_, line)| line.product.as_deref()).collect();
+    let mut met: BTreeSet<_> = service.iter().filter_map(|service| service.line.product.as_deref()).collect();
     for line in all {
         let bought = line.kind == LineKind::InvoiceItem && line.subscription_item.is_none() && !line.proration;
         let Some(product) = line.product.as_deref().filter(|_| bought && line.amount > 0 && line.quantity > 0) else {
@@ -166,42 +222,36 @@ async fn paid_once(
 
 /// A swap that the invoice tells by itself, before the update does: a change of plan that credits one item and charges for
 /// another. With more of either nobody can say which replaced which.
-fn swap_told(
-    invoice: &Invoice,
-    all: &[InvoiceLine],
-    service: &[(&str, &InvoiceLine)],
-    purchase: &Purchase,
-) -> Option<ItemSwap> {
+fn swap_told(invoice: &Invoice, all: &[InvoiceLine], service: &[Service<'_>], purchase: &Purchase) -> Option<ItemSwap> {
     if invoice.billing_reason.as_deref() != Some("subscription_update") {
         return None;
     }
-    let charged: BTreeSet<_> = service.iter().map(|(item, _)| *item).collect();
-    let credits = all.iter().filter(|line| line.amount < 0).filter_map(|line| line.subscription_item.as_deref());
+    let charged: BTreeSet<_> = service.iter().map(|service| service.item).collect();
+    let credits = all.iter().filter(|line| line.credit).filter_map(|line| line.subscription_item.as_deref());
     let credited: BTreeSet<_> = credits.filter(|item| !charged.contains(item)).collect();
     if (credited.len(), charged.len()) != (1, 1) {
         return None;
     }
     let (from, to) = (*credited.first()?, *charged.first()?);
     let swap = ItemSwap { from: from.to_owned(), to: to.to_owned() };
-    // One that was told already is known by its items.
-    (!purchase.knows_item(to)).then_some(swap)
+    // One that was told already is known by its items. That the new one was seen by itself tells nothing.
+    (!purchase.has_slot(to) && !purchase.came_beside(to, from)).then_some(swap)
 }
 
-/// An invoice that names an item we never met, and lacks one that we know, may be about a swap whose update has
+/// An invoice for an item that was never paid for, which lacks one that was, may be about a swap whose update has
 /// not arrived. Licensing it now could license the same thing twice, so it waits, but not for ever.
 fn wait_for_swap(
     context: &Context<'_>,
     invoice: &Invoice,
     purchase: &Purchase,
-    service: &[(&str, &InvoiceLine)],
+    service: &[Service<'_>],
 ) -> Result<(), Stop> {
-    let items: BTreeSet<_> = service.iter().map(|(item, _)| *item).collect();
-    let unknown = items.iter().find(|item| !purchase.knows_item(item));
-    let gone = purchase.paid_lines().any(|(_, line)| !items.contains(line.item.as_str()));
-    match unknown {
+    let items: BTreeSet<_> = service.iter().map(|service| service.item).collect();
+    let gone = || purchase.paid_lines().map(|(_, line)| line.item.as_str()).filter(|item| !items.contains(item));
+    let may_replace = |item: &&&str| !purchase.has_slot(item) && gone().any(|gone| !purchase.came_beside(item, gone));
+    match items.iter().find(may_replace) {
         Some(item)
-            if gone
-                && invoice.billing_reason.as_deref() != Some("subscription_create")
+            if invoice.billing_reason.as_deref() != Some("subscription_create")
                 && context.age_seconds < SWAP_WAIT_SECONDS =>
         {
             Err(Stop::Later(format!(
@@ -219,17 +269,14 @@ struct Lines {
     good: Vec<PaidLine>,
     bad: Vec<String>,
     warnings: Vec<String>,
+    not_ours: Vec<String>,
 }
 
-async fn read_lines(
-    context: &Context<'_>,
-    purchase: &Purchase,
-    service: &[(&str, &InvoiceLine)],
-) -> Result<Lines, Stop> {
+async fn read_lines(context: &Context<'_>, purchase: &Purchase, service: &[Service<'_>]) -> Result<Lines, Stop> {
     let mut units: BTreeMap<&str, u64> = BTreeMap::new();
     let mut lines = Lines::default();
     let mut asked: BTreeMap<&str, Found> = BTreeMap::new();
-    for (item, line) in service {
+    for Service { item, line, quantity } in service {
         let product = line.product.as_deref().unwrap_or_default();
         let found = match asked.get(product) {
             Some(found) => found.clone(),
@@ -240,16 +287,16 @@ async fn read_lines(
         asked.insert(product, found.clone());
         if found != Found::NotOurs {
             let most = units.entry(item).or_default();
-            *most = (*most).max(u64::from(line.quantity));
+            *most = (*most).max(u64::from(*quantity));
         }
         match found {
-            Found::NotOurs => {}
+            Found::NotOurs => lines.not_ours.extend(line.product.clone()),
             Found::Bad(reasons) => lines.bad.extend(reasons),
             Found::Offer(offer, warnings) => {
                 lines.warnings.extend(warnings);
                 lines.good.push(PaidLine {
                     item: (*item).to_owned(),
-                    quantity: line.quantity,
+                    quantity: *quantity,
                     period_start: line.period_start,
                     period_end: line.period_end,
                     stripe_product: product.to_owned(),
@@ -264,11 +311,14 @@ async fn read_lines(
     }
     lines.bad.dedup();
     lines.warnings.dedup();
+    lines.not_ours.sort();
+    lines.not_ours.dedup();
     Ok(lines)
 }
 
 /// A change of plan that was observed before the first licence was issued has no offer yet, because nobody knew
-/// then that the subscription is ours. Now it counts.
+/// then that the subscription is ours. Now it counts. What was paid for does not depend on it: where Stripe has no answer, the
+/// next invoice asks again.
 async fn complete_observation(context: &Context<'_>, draft: &mut Draft<'_>) -> Result<(), Stop> {
     let with_items = draft.purchase.observed.iter().filter(|seen| !seen.items.is_empty());
     let latest = with_items.max_by_key(|seen| seen.observed_at).cloned();
@@ -278,8 +328,10 @@ async fn complete_observation(context: &Context<'_>, draft: &mut Draft<'_>) -> R
     let mut completed = SubscriptionObserved { swapped: Vec::new(), ..latest.clone() };
     for item in completed.items.iter_mut().filter(|item| item.offer.is_none()) {
         let product = item.stripe_product.as_deref();
-        if let Found::Offer(offer, _) = context.subscription_offer(&draft.purchase, product, None).await? {
-            item.offer = Some(offer);
+        match context.subscription_offer(&draft.purchase, product, None).await {
+            Ok(Found::Offer(offer, _)) => item.offer = Some(offer),
+            Ok(Found::NotOurs | Found::Bad(_)) | Err(Stop::Later(_) | Stop::Reject(_)) => {}
+            Err(stop @ (Stop::NeedsClaim | Stop::Draft(_))) => return Err(stop),
         }
     }
     if completed.items != latest.items {

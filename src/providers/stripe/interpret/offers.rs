@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Context, Stop};
 use crate::licensing::purchase::Purchase;
 use crate::providers::draft::DraftError;
+use crate::providers::stripe::api::ApiError;
 use crate::providers::stripe::metadata::{SaleKind, read_offer, well_formed_ids};
 
 /// What came of looking.
@@ -24,7 +25,8 @@ pub(super) enum Found {
 }
 
 impl Context<'_> {
-    /// The offer of a product of a subscription, without a call where the purchase has met it before.
+    /// The offer of a product of a subscription, without a call where the purchase has met it before. Stripe is asked again
+    /// about what was none of ours, for it may have become ours; where Stripe does not answer, it still is not.
     pub(super) async fn subscription_offer(
         &self,
         purchase: &Purchase,
@@ -34,7 +36,10 @@ impl Context<'_> {
         if let Some(offer) = product.and_then(|product| purchase.known_offer(product)) {
             return Ok(Found::Offer(offer.clone(), Vec::new()));
         }
-        self.offer(product, metadata, SaleKind::Subscription).await
+        match self.offer(product, metadata, SaleKind::Subscription).await {
+            Err(Stop::Later(_)) if product.is_some_and(|product| purchase.is_not_ours(product)) => Ok(Found::NotOurs),
+            found => found,
+        }
     }
 
     /// The offer of a product, from its metadata where the event brought it along.
@@ -47,7 +52,10 @@ impl Context<'_> {
         match (metadata, product) {
             (Some(metadata), _) => self.read(product.unwrap_or("without id"), metadata, kind).await,
             (None, Some(product)) => {
-                let answer = self.api()?.product(product).await?;
+                let answer = match self.api()?.product(product).await {
+                    Err(error @ ApiError::NotFound { .. }) => return Ok(Found::Bad(vec![error.to_string()])),
+                    answer => answer?,
+                };
                 if answer.deleted {
                     return Ok(Found::Bad(vec![format!("the Stripe product `{product}` was deleted")]));
                 }

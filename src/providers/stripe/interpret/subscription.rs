@@ -30,7 +30,14 @@ pub(super) async fn observed(context: &Context<'_>, subscription: &Subscription)
     };
     let items = fetched.as_ref().unwrap_or(&subscription.items);
     let swapped = match &subscription.previous_items {
-        Some(before) => swaps_between(&ids(before), &ids(items)),
+        Some(before) => {
+            let (before, mut after) = (ids(before), ids(items));
+            if subscription.previous_items_truncated {
+                // What is not among the first ones may have been there all the same.
+                after.retain(|item| before.contains(item) || !draft.purchase.knows_item(item));
+            }
+            swaps_between(&before, &after)
+        }
         None => Vec::new(),
     };
     let (items, bad) = read_items(context, &draft.purchase, items).await?;

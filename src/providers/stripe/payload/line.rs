@@ -40,6 +40,10 @@ pub struct InvoiceLine {
     pub amount: i64,
     /// Whether it adjusts a period that has begun.
     pub proration: bool,
+    /// Whether it gives back unused time; what cost nothing is given back for nothing.
+    pub credit: bool,
+    /// Whether it bills what was used, after it was; `None` where the line does not say.
+    pub metered: Option<bool>,
     /// When its service period begins.
     pub period_start: Timestamp,
     /// When its service period ends.
@@ -61,6 +65,10 @@ impl InvoiceLine {
             first([line.get("subscription_item").reference()?, details.get("subscription_item").reference()?]);
         let Priced { price, product, product_metadata } = Priced::read(line)?;
         let period = line.get("period");
+        let amount = line.get("amount").required_integer()?;
+        let credited = |owner: &Node<'_>| !owner.get("proration_details").get("credited_items").is_absent();
+        let usage = line.get("price").get("recurring").get("usage_type").label();
+        let usage = usage.or_else(|| line.get("plan").get("usage_type").label());
         Ok(Self {
             id: line.get("id").text()?,
             kind: kind(line, &parent, subscription_item.is_some()),
@@ -70,7 +78,9 @@ impl InvoiceLine {
             product,
             product_metadata,
             quantity: line.get("quantity").quantity()?,
-            amount: line.get("amount").required_integer()?,
+            amount,
+            credit: amount < 0 || credited(line) || credited(&details),
+            metered: usage.map(|usage| usage == "metered"),
             proration: line.get("proration").flag().or_else(|| details.get("proration").flag()).unwrap_or(false),
             period_start: period.get("start").required_time()?,
             period_end: period.get("end").required_time()?,

@@ -22,6 +22,8 @@ pub struct Subscription {
     pub items_truncated: bool,
     /// What it consisted of before, where this event changed that.
     pub previous_items: Option<Vec<SubscriptionItem>>,
+    /// Whether there were more items than those.
+    pub previous_items_truncated: bool,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// When it was cancelled, which need not be when it ends.
@@ -40,7 +42,10 @@ impl Subscription {
             None => (Vec::new(), true),
         };
         let previous_list = previous.get("items");
-        let previous_items = previous_list.list()?.map(|list| read_items(&list.items)).transpose()?;
+        let (previous_items, previous_items_truncated) = match previous_list.list()? {
+            Some(list) => (Some(read_items(&list.items)?), list.truncated),
+            None => (None, false),
+        };
         let items_end = items.iter().filter_map(|item| item.current_period_end).max();
         Ok(Self {
             id: subscription.get("id").text()?,
@@ -49,6 +54,7 @@ impl Subscription {
             items,
             items_truncated,
             previous_items,
+            previous_items_truncated,
             ended_at: subscription.get("ended_at").time()?,
             canceled_at: subscription.get("canceled_at").time()?,
             cancel_at_period_end: subscription.get("cancel_at_period_end").flag().unwrap_or(false),

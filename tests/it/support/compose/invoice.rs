@@ -17,6 +17,10 @@ pub(crate) struct InvoiceLine {
     pub(crate) period: (i64, i64),
     pub(crate) amount: i64,
     pub(crate) proration: bool,
+    /// Whether it gives back what an earlier line billed.
+    pub(crate) credit: bool,
+    /// Whether it bills usage, which only lines up to acacia say.
+    pub(crate) metered: bool,
 }
 
 impl InvoiceLine {
@@ -30,7 +34,15 @@ impl InvoiceLine {
             period: (start, start + MONTH),
             amount: 1000,
             proration: false,
+            credit: false,
+            metered: false,
         }
+    }
+
+    /// What is left of a month when its plan changes, charged for or given back.
+    pub(crate) fn rest(item: &str, product: &str, period: (i64, i64), amount: i64) -> Self {
+        let month = Self::month(item, product, period.0);
+        Self { period, amount, proration: true, credit: amount < 0, ..month }
     }
 
     fn object(&self, layout: Layout, subscription: &str) -> Value {
@@ -40,17 +52,23 @@ impl InvoiceLine {
             "livemode": false, "metadata": {}, "quantity": self.quantity,
             "period": { "start": self.period.0, "end": self.period.1 }, "pretax_credit_amounts": [],
         });
+        let credited = self.credit.then(|| json!({ "invoice": "in_before", "invoice_line_items": ["il_before"] }));
+        let mut price = price(&self.product);
+        if self.metered {
+            price["id"] = json!(format!("price_of_use_of_{}", self.product));
+            price["recurring"]["usage_type"] = json!("metered");
+        }
         let more = match layout {
             Layout::Acacia => json!({
                 "type": if self.item.is_some() { "subscription" } else { "invoiceitem" },
-                "subscription": subscription, "subscription_item": self.item, "price": price(&self.product),
-                "proration": self.proration, "proration_details": { "credited_items": null },
+                "subscription": subscription, "subscription_item": self.item, "price": price,
+                "proration": self.proration, "proration_details": { "credited_items": credited },
                 "tax_amounts": [], "tax_rates": [], "unit_amount_excluding_tax": "1000",
             }),
             Layout::Basil => {
                 let details = json!({
                     "invoice_item": null, "proration": self.proration, "subscription": subscription,
-                    "proration_details": { "credited_items": null }, "subscription_item": self.item,
+                    "proration_details": { "credited_items": credited }, "subscription_item": self.item,
                 });
                 let (kind, other) = match self.item.is_some() {
                     true => ("subscription_item_details", "invoice_item_details"),
@@ -60,7 +78,7 @@ impl InvoiceLine {
                     "parent": { "type": kind, kind: details, other: null },
                     "pricing": {
                         "type": "price_details", "unit_amount_decimal": "1000",
-                        "price_details": { "price": format!("price_of_{}", self.product), "product": self.product },
+                        "price_details": { "price": price["id"], "product": self.product },
                     },
                     "taxes": [],
                 })

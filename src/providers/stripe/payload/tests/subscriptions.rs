@@ -55,6 +55,7 @@ fn both_layouts() -> Result<(), Box<dyn Error>> {
         items: vec![item("si_1", 2, "price_1", "prod_1"), second],
         items_truncated: false,
         previous_items: None,
+        previous_items_truncated: false,
         ended_at: None,
         canceled_at: Some(time(START)?),
         cancel_at_period_end: true,

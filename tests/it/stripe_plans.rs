@@ -1,0 +1,298 @@
+//! A subscription changes: plans up and down, items swapped, units in tiers, usage beside a flat price. Whoever paid has what
+//! they paid for, under the key that they have.
+
+use serde_json::{Value, json};
+
+use crate::stripe_subscription::{assert_paid_until, invoice, of, one};
+use crate::support::app::id;
+use crate::support::compose::{DAY, Invoice, InvoiceLine, Item, Layout, MONTH, Subscription, id_of};
+use crate::support::stripe_api::subscription_item;
+use crate::support::{Backend, Error, TestApp, TestResult, now, on_both_stores};
+
+on_both_stores!(
+    there_and_back_within_a_month_is_the_plan_of_the_next_one,
+    an_old_invoice_that_is_paid_late_does_not_bring_the_old_plan_back,
+    what_was_free_is_given_back_for_nothing_and_is_no_plan,
+    a_swap_that_is_told_late_keeps_the_key,
+    an_item_that_was_added_is_licensed_at_once,
+    a_product_that_is_gone_keeps_nobody_else_from_renewing,
+    units_in_tiers_add_up,
+    usage_is_no_number_of_licences,
+    an_item_that_went_from_a_long_list_was_not_swapped,
+    what_is_not_ours_stops_no_renewal,
+    lines_of_another_subscription_are_told,
+);
+
+/// A team with two plans on one product each at Stripe: `prod_plugin` and `prod_pro`, whose licences allow 9 devices.
+async fn with_plans(backend: Backend) -> Result<(TestApp, String), Error> {
+    let app = TestApp::with_stripe(backend).await?;
+    let pro = id(&app.server.cli(&["product", "create", "--team", &app.team, "Pro", "--json"]).await?)?;
+    app.stripe.add_product("prod_pro", &[("product_id", &pro), ("hwid_limit", "9")]);
+    Ok((app, pro))
+}
+
+/// The subscription with its one item on another product, as when a plan is changed in place.
+fn on(subscription: &Subscription, product: &str) -> Subscription {
+    let item = Item { product: product.to_owned(), ..subscription.items[0].clone() };
+    Subscription { items: vec![item], ..subscription.clone() }
+}
+
+fn of_change(subscription: &Subscription, lines: Vec<InvoiceLine>) -> Invoice {
+    let renewal = Invoice::renewal(subscription.layout, &subscription.id, &subscription.customer, lines);
+    Invoice { billing_reason: "subscription_update", paid_at: renewal.lines[0].period.0 + 2, ..renewal }
+}
+
+async fn there_and_back_within_a_month_is_the_plan_of_the_next_one(backend: Backend) -> TestResult {
+    let (app, _) = with_plans(backend).await?;
+    for layout in Layout::BOTH {
+        let basic = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let (up, down, turn) = (basic.begun + 5 * DAY, basic.begun + 6 * DAY, basic.begun + MONTH);
+        let pro = on(&basic, "prod_pro");
+        let item = &basic.items[0].id;
+        let rest = |product, from, amount| InvoiceLine::rest(item, product, (from, turn), amount);
+        let mut renewal = invoice(&basic, turn);
+        renewal.lines.extend([
+            rest("prod_plugin", up, -833),
+            rest("prod_pro", up, 2500),
+            rest("prod_pro", down, -2400),
+            rest("prod_plugin", down, 800),
+        ]);
+        app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+        let before = one(&app, &basic).await?;
+        app.deliver(&[pro.updated(up, basic.items_before())]).await?;
+        assert_eq!(one(&app, &basic).await?["hwidLimit"], 9);
+        app.deliver(&[basic.updated(down, pro.items_before()), renewal.event()]).await?;
+        let after = one(&app, &basic).await?;
+        assert_eq!((&after["productIds"], &after["key"]), (&json!([app.product]), &before["key"]), "{after}");
+        assert_paid_until(&after, turn + MONTH)?;
+    }
+    Ok(())
+}
+
+async fn an_old_invoice_that_is_paid_late_does_not_bring_the_old_plan_back(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    for layout in Layout::BOTH {
+        let basic = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let (turn, up) = (basic.begun + MONTH, basic.begun + MONTH + 1_800);
+        let pro = on(&basic, "prod_pro");
+        let item = &basic.items[0].id;
+        let rest = |product, amount| InvoiceLine::rest(item, product, (up, turn + MONTH), amount);
+        let change = of_change(&basic, vec![rest("prod_plugin", -1000), rest("prod_pro", 2500)]);
+        app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+        app.deliver(&[pro.updated(up, basic.items_before()), change.event()]).await?;
+        // The renewal's draft waits an hour, and its payment may take days.
+        app.deliver(&[Invoice { paid_at: up + 9 * 3_600, ..invoice(&basic, turn) }.event()]).await?;
+        let license = one(&app, &basic).await?;
+        assert_eq!((&license["productIds"], &license["hwidLimit"]), (&json!([pro_id]), &json!(9)), "{license}");
+    }
+    Ok(())
+}
+
+async fn what_was_free_is_given_back_for_nothing_and_is_no_plan(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    let free_id = id(&app.server.cli(&["product", "create", "--team", &app.team, "Free", "--json"]).await?)?;
+    // Ids of products at Stripe say nothing about which came first.
+    for (layout, free) in Layout::BOTH.into_iter().zip(["prod_zz_free", "prod_aa_free"]) {
+        app.stripe.add_product(free, &[("product_id", &free_id)]);
+        let freely = Subscription::of(layout, free, now() - 2 * DAY);
+        let mut first = invoice(&freely, freely.begun);
+        (first.lines[0].amount, first.amount_paid) = (0, 0);
+        let up = freely.begun + DAY;
+        let pro = on(&freely, "prod_pro");
+        let item = &freely.items[0].id;
+        let back = InvoiceLine { credit: true, ..InvoiceLine::rest(item, free, (up, freely.begun + MONTH), 0) };
+        let mut change = of_change(&freely, vec![back, InvoiceLine::month(item, "prod_pro", up)]);
+        change.lines[1].period.1 = up + 365 * DAY;
+        app.deliver(&[freely.created(), first.event()]).await?;
+        app.deliver(&[pro.updated(up, freely.items_before()), change.event()]).await?;
+        let license = one(&app, &freely).await?;
+        assert_eq!(license["productIds"], json!([pro_id]), "{license}");
+
+        // The same with an item of its own, and the invoice before the update.
+        let freely = Subscription::of(layout, free, now() - 2 * DAY);
+        let upgraded = Subscription { items: vec![Item::of("prod_pro")], ..freely.clone() };
+        let mut first = invoice(&freely, freely.begun);
+        (first.lines[0].amount, first.amount_paid) = (0, 0);
+        let up = freely.begun + DAY;
+        let rest = (up, freely.begun + MONTH);
+        let back = InvoiceLine { credit: true, ..InvoiceLine::rest(&freely.items[0].id, free, rest, 0) };
+        let change = of_change(&freely, vec![back, InvoiceLine::month(&upgraded.items[0].id, "prod_pro", up)]);
+        app.deliver(&[freely.created(), first.event()]).await?;
+        app.deliver(&[change.event()]).await?;
+        app.deliver(&[upgraded.updated(up, freely.items_before())]).await?;
+        let license = one(&app, &freely).await?;
+        assert_eq!((&license["productIds"], &license["status"]), (&json!([pro_id]), &json!("EXPIRING")), "{license}");
+    }
+    Ok(())
+}
+
+/// The update that tells the swap fails at first, and a later one that says nothing of it comes before it.
+async fn a_swap_that_is_told_late_keeps_the_key(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    for layout in Layout::BOTH {
+        let basic = Subscription::of(layout, "prod_plugin", now() - 2 * DAY);
+        let pro = Subscription { items: vec![Item::of("prod_pro")], ..basic.clone() };
+        let (changed, end) = (basic.begun + DAY, basic.begun + MONTH);
+        let rest = |item: &Item, amount| InvoiceLine::rest(&item.id, &item.product, (changed, end), amount);
+        let change = of_change(&basic, vec![rest(&basic.items[0], -900), rest(&pro.items[0], 1900)]);
+        let mails = app.mails()?.len();
+        app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+        let before = one(&app, &basic).await?;
+        app.deliver(&[pro.updated(changed + 60, json!({ "default_payment_method": "pm_before" }))]).await?;
+        app.deliver(&[change.event()]).await?;
+        app.deliver(&[pro.updated(changed, basic.items_before())]).await?;
+        let after = one(&app, &basic).await?;
+        assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
+        assert_eq!(app.mails()?.len() - mails, 1);
+    }
+    Ok(())
+}
+
+async fn an_item_that_was_added_is_licensed_at_once(backend: Backend) -> TestResult {
+    let (app, _) = with_plans(backend).await?;
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - 3 * DAY);
+    let mut both = basic.clone();
+    both.items.push(Item::of("prod_pro"));
+    let added = basic.begun + DAY;
+    let rest = InvoiceLine::rest(&both.items[1].id, "prod_pro", (added, basic.begun + MONTH), 1900);
+    app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+    app.deliver(&[both.updated(added, basic.items_before()), of_change(&basic, vec![rest]).event()]).await?;
+    assert_eq!(of(&app, &basic).await?.len(), 2);
+    Ok(())
+}
+
+async fn a_product_that_is_gone_keeps_nobody_else_from_renewing(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for layout in Layout::BOTH {
+        let plain = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let mut more = plain.clone();
+        more.items.push(Item::of("prod_gone"));
+        app.deliver(&[plain.created(), invoice(&plain, plain.begun).event()]).await?;
+        let renewal = invoice(&more, plain.begun + MONTH).event();
+        app.deliver(&[&renewal]).await?;
+        let entry = app.entry(id_of(&renewal)).await?;
+        assert_eq!(entry.outcome, "rejected", "{entry:?}");
+        assert!(entry.reason.contains("prod_gone"), "{entry:?}");
+        assert_paid_until(&one(&app, &plain).await?, plain.begun + 2 * MONTH)?;
+
+        // What was merely seen and is gone concerns the invoice even less.
+        let seen = Subscription::of(layout, "prod_plugin", now() - DAY);
+        let mut with_gone = seen.clone();
+        with_gone.items.push(Item::of("prod_gone"));
+        let first = invoice(&seen, seen.begun).event();
+        app.deliver(&[with_gone.created()]).await?;
+        app.deliver(&[&first]).await?;
+        assert_eq!(app.entry(id_of(&first)).await?.outcome, "applied");
+        assert_paid_until(&one(&app, &seen).await?, seen.begun + MONTH)?;
+    }
+    Ok(())
+}
+
+async fn units_in_tiers_add_up(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for layout in Layout::BOTH {
+        let subscription = Subscription::of(layout, "prod_plugin", now() - DAY);
+        let mut first = invoice(&subscription, subscription.begun);
+        first.lines[0].quantity = 5;
+        let of_tier = |quantity| InvoiceLine {
+            quantity,
+            ..InvoiceLine::month(&subscription.items[0].id, "prod_plugin", subscription.begun)
+        };
+        // The flat fee of a tier has no units.
+        first.lines.extend([of_tier(0), of_tier(2)]);
+        app.deliver(&[subscription.created(), first.event()]).await?;
+        let licenses = of(&app, &subscription).await?;
+        assert_eq!(licenses.len(), 7);
+        for license in &licenses {
+            assert_paid_until(license, subscription.begun + MONTH)?;
+        }
+    }
+    Ok(())
+}
+
+async fn usage_is_no_number_of_licences(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for layout in Layout::BOTH {
+        let subscription = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let turn = subscription.begun + MONTH;
+        app.deliver(&[subscription.created(), invoice(&subscription, subscription.begun).event()]).await?;
+        let mails = app.mails()?.len();
+        let mut renewal = invoice(&subscription, turn);
+        renewal.lines.push(InvoiceLine {
+            quantity: 1_500,
+            period: (subscription.begun, turn - DAY),
+            metered: true,
+            ..InvoiceLine::month("si_of_use", "prod_plugin", subscription.begun)
+        });
+        let renewal = renewal.event();
+        app.deliver(&[&renewal]).await?;
+        assert_eq!(app.entry(id_of(&renewal)).await?.outcome, "applied");
+        assert_paid_until(&one(&app, &subscription).await?, turn + MONTH)?;
+        assert_eq!(app.mails()?.len(), mails);
+    }
+    Ok(())
+}
+
+/// Lists in webhooks end after ten: what comes after the tenth because another one went had been there before.
+async fn an_item_that_went_from_a_long_list_was_not_swapped(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let mut long = Subscription::of(Layout::Basil, "prod_plugin", now() - DAY);
+    long.items = (0..12).map(|_| Item::of("prod_plugin")).collect();
+    app.deliver(&[invoice(&long, long.begun).event()]).await?;
+    assert_eq!(of(&app, &long).await?.len(), 12);
+
+    let mut shorter = long.clone();
+    shorter.items.remove(3);
+    let object =
+        |item: &Item| subscription_item(&long.id, &item.id, "prod_plugin", 1, (long.begun, long.begun + MONTH));
+    app.stripe.add_subscription(&long.id, shorter.items.iter().map(object).collect());
+    let mut update = shorter.updated(now(), long.items_before());
+    for list in ["/data/object/items", "/data/previous_attributes/items"] {
+        let list = update.pointer_mut(list).ok_or("no items")?;
+        list["data"].as_array_mut().ok_or("no list")?.truncate(10);
+        list["has_more"] = json!(true);
+    }
+    app.deliver(&[&update]).await?;
+    assert_eq!(app.entry(id_of(&update)).await?.outcome, "applied");
+    let licenses = of(&app, &long).await?;
+    assert!(licenses.iter().all(|license| license["status"] == "EXPIRING"), "{licenses:?}");
+    Ok(())
+}
+
+async fn what_is_not_ours_stops_no_renewal(backend: Backend) -> TestResult {
+    let mut app = TestApp::with_stripe(backend).await?;
+    app.stripe.add_product("prod_support", &[]);
+    let mut subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - MONTH - DAY);
+    subscription.items.push(Item::of("prod_support"));
+    app.deliver(&[subscription.created(), invoice(&subscription, subscription.begun).event()]).await?;
+    app.stripe.set_down(true).await?;
+    let turn = subscription.begun + MONTH;
+    app.deliver(&[invoice(&subscription, turn).event()]).await?;
+    assert_paid_until(&one(&app, &subscription).await?, turn + MONTH)?;
+
+    // Once Stripe answers again, what has become ours is licensed.
+    app.stripe.set_down(false).await?;
+    app.stripe.add_product("prod_support", &[("product_id", &app.product)]);
+    app.deliver(&[Invoice { paid_at: now(), ..invoice(&subscription, turn + MONTH) }.event()]).await?;
+    assert_eq!(of(&app, &subscription).await?.len(), 2);
+    Ok(())
+}
+
+async fn lines_of_another_subscription_are_told(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let [one_of_two, other] = [(); 2].map(|()| Subscription::of(Layout::Acacia, "prod_plugin", now() - DAY));
+    for subscription in [&one_of_two, &other] {
+        app.deliver(&[subscription.created(), invoice(subscription, subscription.begun).event()]).await?;
+    }
+    let mut both = invoice(&one_of_two, one_of_two.begun + 60);
+    both.lines.push(InvoiceLine { quantity: 2, ..invoice(&other, other.begun + 60).lines.remove(0) });
+    let mut both: Value = both.event();
+    *both.pointer_mut("/data/object/lines/data/1/subscription").ok_or("no line")? = json!(other.id);
+    app.deliver(&[&both]).await?;
+    let entry = app.entry(id_of(&both)).await?;
+    assert_eq!(entry.outcome, "rejected", "{entry:?}");
+    assert!(entry.reason.contains(&other.id), "{entry:?}");
+    assert_paid_until(&one(&app, &one_of_two).await?, one_of_two.begun + 60 + MONTH)?;
+    assert_paid_until(&one(&app, &other).await?, other.begun + MONTH)?;
+    Ok(())
+}
