@@ -22,6 +22,7 @@ use crate::backup::Archive;
 use crate::config::{DatabaseUrl, MASTER_KEY_VARIABLE, MasterKeySource};
 use crate::directory::{Directory, DirectoryError, Team};
 use crate::forgetting::{self, ForgettingError};
+use crate::presence;
 use crate::providers::crowd::Crowd;
 use crate::providers::stripe::api::StripeConnections;
 use crate::verification::LicenseCache;
@@ -321,7 +322,7 @@ async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenApp
 }
 
 /// The folder holds keys: nobody else may look into it.
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -336,7 +337,8 @@ async fn open_schemas(
 ) -> Result<(PostgresLedger, PostgresKeys, sqlx::PgPool), OpenAppError> {
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     let options = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS_MAX).acquire_timeout(ACQUIRE_WAIT_MAX);
-    let pool = match options.connect(address).await {
+    let named = presence::connect_options(address).map_err(|error| database(error.into()))?;
+    let pool = match options.connect_with(named).await {
         // It tried several times; what became of one try says more than that.
         Err(sqlx::Error::PoolTimedOut) => Err(unreachable(address).await),
         connected => connected,

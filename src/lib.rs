@@ -21,6 +21,7 @@ pub mod keys;
 pub mod licensing;
 pub mod mail;
 pub mod opened;
+pub mod presence;
 pub mod proofs;
 pub mod providers;
 pub mod rotations;

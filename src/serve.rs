@@ -16,6 +16,7 @@ use crate::http::{
     AuditLimits, DashboardLimits, Front, FrontParts, StatisticsCache, UnsignedLimit, VerifyLimits, router, server,
 };
 use crate::mail::{MailUrl, Transport};
+use crate::presence::{self, Presence};
 use crate::proofs::{self, LogKey};
 use crate::providers::interpreter;
 use crate::serve_options::ServeOptions;
@@ -38,6 +39,7 @@ pub struct Server {
     /// What answers rest on: ended when the last one is given.
     memory: (Stop, [JoinHandle<()>; 2]),
     writer: JoinHandle<()>,
+    _presence: Presence,
 }
 
 impl Server {
@@ -55,6 +57,7 @@ impl Server {
             .with_context(|| format!("cannot listen on {}; choose another address with --listen", options.listen))?;
         let address = listener.local_addr()?;
         let (app, writer) = App::open(&options.database, &options.master, clock).await?;
+        let presence = presence::serving(&options.database)?;
         app.runner.pass_once().await?;
         let (stop_all, stopping) = stop();
         let (stop_memory, memory_stopping) = stop();
@@ -102,7 +105,16 @@ impl Server {
             tokio::spawn(rotations::follow(app.clone(), server_keys, stopping.clone())),
             upkeep,
         ];
-        Ok(Self { app, address, stop: stop_all, http, tasks, memory: (stop_memory, [views, following]), writer })
+        Ok(Self {
+            app,
+            address,
+            stop: stop_all,
+            http,
+            tasks,
+            memory: (stop_memory, [views, following]),
+            writer,
+            _presence: presence,
+        })
     }
 
     /// Ends in order: requests under way first, then the tasks, the views and what follows the ledger, and last the

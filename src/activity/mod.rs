@@ -185,6 +185,8 @@ impl Activity {
         self.flush().await?;
         let _not_between = self.writing.lock().await;
         let forgotten = forget::people(&self.database, team, licenses, customers).await?;
+        // Whoever is seen again is news.
+        self.pending().forget_lately();
         if self.database.leave_no_trace().await? { Ok(forgotten) } else { Err(ActivityError::Busy) }
     }
 

@@ -194,6 +194,11 @@ impl Pending {
         stored
     }
 
+    /// What was written down lately may not be there any more.
+    pub(super) fn forget_lately(&mut self) {
+        self.lately = Lately::default();
+    }
+
     pub(super) fn forget_seat(&mut self, team: TeamId, license_id: Uuid, seat_id: Uuid) {
         for kind in [SeatKind::Device, SeatKind::Address] {
             self.lately.forget(&(team, license_id), &(kind, seat_id));

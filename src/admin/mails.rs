@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{AdminError, Listing, by, teams};
 use crate::app::App;
-use crate::mail::MESSAGE_ID_DOMAIN;
 use crate::mail::worker::{Preview, preview};
+use crate::mail::{MESSAGE_ID_DOMAIN, is_address};
 use crate::opened;
 
 /// A mail as scripts and programs see it. The address is sealed and not shown.
@@ -139,6 +139,9 @@ pub async fn to_sealed(
     Ok(Some(NewEvent { stream, event_id, occurred_at: app.clock.now(), event: requested.into() }))
 }
 
+/// What must be known of a mail before it is sent once more.
+const NEEDED: [&str; 3] = [view::DELIVERIES, view::LICENSES, view::CUSTOMERS];
+
 /// Mails of one team or of all, newest first. No state means all of them.
 ///
 /// # Errors
@@ -156,21 +159,80 @@ pub async fn list(
     Ok(Listing::new(teams, limit, |mail: &Delivery| mail.requested_position, fetch))
 }
 
-/// Asks for a further mail that says the same to the same address; `id` is a mail's or a licence's.
+/// Asks for a further mail that says the same to the same person, at the address that they have by now; `id` is a mail's or a
+/// licence's.
 ///
 /// # Errors
-/// When there is no such mail, or when it would not be sent: its address cannot be read any more, its licences are revoked.
+/// When there is no such mail, or when it would not be sent: its address cannot be read any more or is none, its licences
+/// are revoked.
 pub async fn resend(app: &App, actor: &str, team: Option<TeamId>, id: Uuid) -> Result<Delivery, AdminError> {
     let teams = teams::ids(app, team).await?;
-    app.catch_up(&[view::DELIVERIES, view::LICENSES]).await?;
+    app.catch_up(&NEEDED).await?;
     for team in teams {
         if let Some(mail) = find(app, team, id).await? {
-            let unsendable = |reason| AdminError::Refused(format!("mail {} would not be sent: {reason}", mail.id));
-            let Preview { to, .. } = preview(app, &mail, app.clock.now()).await.map_err(unsendable)?;
-            return request(app, actor, &mail, &to).await;
+            return again(app, actor, &mail).await;
         }
     }
     Err(AdminError::NotFound { what: "mail, nor licence with a mail,", id: id.to_string(), list: "mail list" })
+}
+
+/// Asks again for the mails that were asked for at `since` or later and were given up, unless a later one says the same: each
+/// of them with what came of it, the newest first.
+///
+/// # Errors
+/// When there is no such team, or something inside does not answer.
+pub async fn resend_abandoned(
+    app: &App,
+    actor: &str,
+    team: Option<TeamId>,
+    since: Timestamp,
+) -> Result<Vec<Result<Delivery, AdminError>>, AdminError> {
+    app.catch_up(&NEEDED).await?;
+    let mut abandoned = Vec::new();
+    let mut listing = list(app, team, vec![DeliveryState::Abandoned], None).await?;
+    while let Some((_, mail)) = listing.next().await? {
+        if mail.requested_at < since {
+            break;
+        }
+        abandoned.push(mail);
+    }
+    let mut done = Vec::new();
+    for mail in abandoned {
+        if !is_repeated(app, &mail).await? {
+            done.push(again(app, actor, &mail).await);
+        }
+    }
+    Ok(done)
+}
+
+/// Whether a later mail says what this one does.
+async fn is_repeated(app: &App, mail: &Delivery) -> Result<bool, QueryError> {
+    let mails = app.views.team(mail.team).deliveries_of_purchase(mail.purchase).await?;
+    Ok(mails.iter().any(|later| {
+        let newer = later.requested_position > mail.requested_position && later.customer_id == mail.customer_id;
+        newer && later.content == mail.content && mail.license_ids.iter().all(|id| later.license_ids.contains(id))
+    }))
+}
+
+async fn again(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, AdminError> {
+    let unsendable = |reason: String| AdminError::Refused(format!("mail {} would not be sent: {reason}", mail.id));
+    let Preview { to, .. } = preview(app, mail, app.clock.now()).await.map_err(unsendable)?;
+    let to = present_address(app, mail).await?.unwrap_or(to);
+    if !is_address(&to) {
+        let reason = format!(
+            "its address is not one that mail can be sent to; correct that of customer {} first, with `PUT …/customers/ID` \
+             or in the dashboard",
+            mail.customer_id
+        );
+        return Err(unsendable(reason));
+    }
+    request(app, actor, mail, &to).await
+}
+
+/// The address that the customer has now; `None` for a mail to somebody else.
+async fn present_address(app: &App, mail: &Delivery) -> Result<Option<String>, AdminError> {
+    let Some(customer) = app.views.team(mail.team).customer(mail.customer_id).await? else { return Ok(None) };
+    Ok(opened::text(app, mail.team, customer.email.as_ref(), Customer::EMAIL_FIELD).await?)
 }
 
 /// The mail itself, or the latest one that carried the licence's key.

@@ -8,6 +8,7 @@ use keyledger_events::writer::RestoreError;
 use keyledger_events::{LedgerError, Position};
 
 use crate::app::OpenAppError;
+use crate::presence::PresenceError;
 
 /// Why no copy was taken. Nothing is left under the name that was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +130,9 @@ impl CopyError {
 /// Why a copy was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreCopyError {
+    /// Somebody works on the database.
+    #[error(transparent)]
+    Presence(#[from] PresenceError),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenAppError),

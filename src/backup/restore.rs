@@ -20,6 +20,7 @@ use super::manifest::{Counts, Kind, LedgerPoint};
 use super::take::keys_inside;
 use super::{EVENTS_FILE, KEYS_FILE, MANIFEST_FILE, MASTER_KEY_FILE, Progress, Stage, master_key};
 use crate::config::{DatabaseUrl, MasterKeySource};
+use crate::presence;
 
 /// Keys and links that are stored at once.
 const BATCH_KEYS: usize = 500;
@@ -77,6 +78,7 @@ pub async fn restore(
     // Hashing gigabytes is no work for a thread that others wait for.
     let checking = tokio::task::spawn_blocking(move || check(&checked, &mut progress).map(|sound| (sound, progress)));
     let (sound, mut progress) = checking.await.map_err(|error| RestoreCopyError::Stopped(error.to_string()))??;
+    let _alone = presence::alone(url).await?;
     let archive = Archive::open(url).await?;
     let mut restore = Restore::begin(archive.door.clone(), sound.target).await?;
     let resumed_at = restore.position();

@@ -1,17 +1,18 @@
 //! `keyledger mail …`
 
 use clap::{Subcommand, ValueEnum};
+use keyledger_events::Timestamp;
 use keyledger_events::event::delivery::MailContent;
 use keyledger_projections::DeliveryState;
 use uuid::Uuid;
 
-use super::args::{AnyTeamArg, LimitArg};
+use super::args::{AnyTeamArg, LimitArg, time};
 use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
 use super::output::note;
-use crate::admin::ACTOR_CLI;
 use crate::admin::mails::{self, MailJson};
+use crate::admin::{ACTOR_CLI, AdminError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MailCommand {
@@ -25,10 +26,14 @@ pub(super) enum MailCommand {
         #[command(flatten)]
         limit: LimitArg,
     },
-    /// Send a mail once more: the same to the same address.
+    /// Send a mail once more: the same to the same customer, at the address that they have by now.
     Resend {
         /// A mail's id, or a licence's: then the latest mail with its key.
-        id: Uuid,
+        #[arg(required_unless_present = "abandoned_since", conflicts_with = "abandoned_since")]
+        id: Option<Uuid>,
+        /// All mails that were asked for since then and given up, unless a later one says the same.
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        abandoned_since: Option<Timestamp>,
         #[command(flatten)]
         team: AnyTeamArg,
     },
@@ -64,15 +69,29 @@ impl MailCommand {
                 Self::List { team, state, limit } => {
                     let states: Vec<DeliveryState> = state.into_iter().map(DeliveryState::from).collect();
                     let mut listing = mails::list(app, team.team, states, limit.limit).await?;
-                    let columns = ["ASKED FOR", "STATE", "ATTEMPTS", "SENT", "WHAT", "REASON", "ID"];
-                    let mut rows = List::begin(output, columns);
+                    let mut rows = List::begin(output, COLUMNS);
                     while let Some((_, mail)) = listing.next().await? {
                         let mail = MailJson::from(mail);
                         rows.push(&mail, || row(&mail))?;
                     }
                     Ok(rows.finish("no mails")?)
                 }
-                Self::Resend { id, team } => {
+                Self::Resend { id: None, abandoned_since, team } => {
+                    let since = abandoned_since.unwrap_or(Timestamp::MIN);
+                    let mut rows = List::begin(output, COLUMNS);
+                    for mail in mails::resend_abandoned(app, ACTOR_CLI, team.team, since).await? {
+                        match mail {
+                            Ok(mail) => {
+                                let mail = MailJson::from(mail);
+                                rows.push(&mail, || row(&mail))?;
+                            }
+                            Err(AdminError::Refused(reason)) => note(&reason),
+                            Err(error) => return Err(error.into()),
+                        }
+                    }
+                    Ok(rows.finish("no mail was given up since then that no later one repeats")?)
+                }
+                Self::Resend { id: Some(id), team, .. } => {
                     let mail = mails::resend(app, ACTOR_CLI, team.team, id).await?;
                     if output.json {
                         return Ok(output.document(&MailJson::from(mail))?);
@@ -84,6 +103,8 @@ impl MailCommand {
             .await
     }
 }
+
+const COLUMNS: [&str; 7] = ["ASKED FOR", "STATE", "ATTEMPTS", "SENT", "WHAT", "REASON", "ID"];
 
 fn row(mail: &MailJson) -> [String; 7] {
     [

@@ -224,7 +224,20 @@ fn parse_address(text: &str) -> Result<Address, MessageError> {
     if text.chars().any(char::is_control) {
         return Err(MessageError::Address);
     }
-    text.parse().map_err(|_| MessageError::Address)
+    let address: Address = text.parse().map_err(|_| MessageError::Address)?;
+    if address.domain().is_ascii() {
+        return Ok(address);
+    }
+    // Any server can send to the domain's other form (RFC 5891).
+    match url::Host::parse(address.domain()) {
+        Ok(url::Host::Domain(domain)) => Address::new(address.user(), domain).map_err(|_| MessageError::Address),
+        _ => Err(MessageError::Address),
+    }
+}
+
+/// Whether mail can be sent to an address.
+pub fn is_address(text: &str) -> bool {
+    parse_address(text).is_ok()
 }
 
 /// The Message-ID without its angle brackets.

@@ -11,7 +11,7 @@ mod url;
 pub mod worker;
 
 pub(crate) use date::{day, moment};
-pub use message::{KeyItem, LicenseMail, MessageError, NoticeMail};
+pub use message::{KeyItem, LicenseMail, MessageError, NoticeMail, is_address};
 pub use transport::{FileTransport, OpenError, SendError, SmtpTransport, Transport};
 pub use url::{Login, MailTarget, MailUrl, MailUrlError, SmtpServer, TlsMode};
 

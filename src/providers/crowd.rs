@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 /// So many deliveries at once are no crowd.
 const CALM: usize = 8;
-/// How long one who lets a crowd go first is kept: so two hundred deliveries a second are interpreted, however many come
-/// in. A crowd is gone when none was seen for as long, for the answers of many go out at once and are followed by the next.
+/// How long one who lets a crowd go first is kept: so two hundred deliveries a second are interpreted, and as many mails
+/// written, however many come in. A crowd is gone when none was seen for as long, for the answers of many go out at once and are followed by the next.
 const LET_PASS: Duration = Duration::from_millis(5);
 
 /// The deliveries that this process is taking in. Clones are the same crowd.

@@ -78,16 +78,16 @@ pub(super) async fn request(
         let expires_at = known.license.expires_at_if_activated(Some(now));
         push(id::fresh(), LicenseActivated { activated_at: now, expires_at }.into());
     }
-    if let (Some(release), Some(key)) = (effects.address, &key) {
-        if let Some(address_id) = release {
+    if let (Some(release), Some(key)) = (&effects.address, &key) {
+        for address_id in release.iter().copied() {
             push(id::fresh(), AddressReleased { address_id, reason: ReleaseReason::TimedOut }.into());
         }
         let event_id = id::fresh();
         let sealed = seal(key, team, event_id, SeatKind::Address, &address.identifier);
         push(event_id, AddressBound { address_id: address.id, lookup: address.lookup.clone(), address: sealed }.into());
     }
-    if let (Some(release), Some(key), Some(device)) = (effects.device, &key, device) {
-        if let Some(device_id) = release {
+    if let (Some(release), Some(key), Some(device)) = (&effects.device, &key, device) {
+        for device_id in release.iter().copied() {
             push(id::fresh(), DeviceReleased { device_id, reason: ReleaseReason::TimedOut }.into());
         }
         let event_id = id::fresh();

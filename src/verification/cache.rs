@@ -143,6 +143,7 @@ impl Slot {
     fn forget(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.known = None;
+        state.version_min = 0;
         state.forgotten += 1;
     }
 }

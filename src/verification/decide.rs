@@ -40,14 +40,14 @@ pub struct Case<'a> {
 }
 
 /// What an accepted verification changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Effects {
     /// The licence's clock begins.
     pub activate: bool,
-    /// The address takes a seat, which another may lose for it.
-    pub address: Option<Option<Uuid>>,
-    /// The device takes a seat, which another may lose for it.
-    pub device: Option<Option<Uuid>>,
+    /// The address takes a seat, for which these lose theirs.
+    pub address: Option<Vec<Uuid>>,
+    /// The device takes a seat, for which these lose theirs.
+    pub device: Option<Vec<Uuid>>,
 }
 
 impl Effects {
@@ -196,7 +196,7 @@ fn device(case: &Case<'_>, effects: &mut Effects) -> Result<(), Stop> {
     Ok(())
 }
 
-fn seat(request: &Request<'_>, full: Code, details: &str) -> Result<Option<Option<Uuid>>, Stop> {
+fn seat(request: &Request<'_>, full: Code, details: &str) -> Result<Option<Vec<Uuid>>, Stop> {
     match request.decide() {
         Seat::Held => Ok(None),
         Seat::Free { release } => Ok(Some(release)),

@@ -242,12 +242,20 @@ fn told(case: &Case<'_>, effects: &Effects) -> Vec<String> {
             None => "the licence is activated".to_owned(),
         });
     }
-    let seat = |what: &str, release: Option<Uuid>| match release {
-        None => format!("{what} takes a free seat"),
-        Some(id) => format!("{what} takes the seat of {id}, which was not seen for longer than the timeout"),
+    let seat = |what: &str, release: &[Uuid]| match release {
+        [] => format!("{what} takes a free seat"),
+        [id] => format!("{what} takes the seat of {id}, which was not seen for longer than the timeout"),
+        [id, others @ ..] => format!(
+            "{what} takes the seat of {id}, which was not seen for longer than the timeout, as {} that lose theirs with it, \
+             for more are taken than there are",
+            match others.len() {
+                1 => "was one more".to_owned(),
+                more => format!("were {more} more"),
+            }
+        ),
     };
-    told.extend(effects.address.map(|release| seat("the address", release)));
-    told.extend(effects.device.map(|release| seat("the device", release)));
+    told.extend(effects.address.as_deref().map(|release| seat("the address", release)));
+    told.extend(effects.device.as_deref().map(|release| seat("the device", release)));
     told
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyledger_events::store::PAGE_EVENTS_MAX;
+use keyledger_events::merkle::Hash;
+use keyledger_events::store::{Change, PAGE_EVENTS_MAX};
 use keyledger_events::{LedgerError, Position, SharedLedger};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(250);
 struct Progress {
     /// Every change up to here has reached the cache.
     position: Position,
+    /// Of the event there.
+    leaf_hash: Option<Hash>,
     /// When the ledger was asked last and answered.
     asked_at: Option<Instant>,
 }
@@ -36,7 +39,7 @@ pub(super) struct Follower {
 
 impl Follower {
     pub(super) fn new(ledger: SharedLedger, cache: LicenseCache) -> Self {
-        let begin = Progress { position: Position::START, asked_at: None };
+        let begin = Progress { position: Position::START, leaf_hash: None, asked_at: None };
         Self { ledger, cache, progress: Arc::new(watch::Sender::new(begin)), nudge: Arc::default() }
     }
 
@@ -93,23 +96,36 @@ impl Follower {
     async fn begin(&self) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
         let position = self.ledger.head().await?.position;
+        let last = self.ledger.changes(before(position), 1).await?.first().map(|last| last.leaf_hash);
         self.cache.clear();
-        self.progress.send_replace(Progress { position, asked_at: Some(asked_at) });
+        self.progress.send_replace(Progress { position, leaf_hash: last, asked_at: Some(asked_at) });
         Ok(false)
     }
 
-    /// One page of changes; whether there may be more.
+    /// One page of changes; whether there may be more. It begins with the change that is known: where that is another one
+    /// or gone, a fail-over has lost the ledger's last events, and what the cache knows may rest on them.
     async fn pass(&self) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
-        let after = self.progress.borrow().position;
-        let changes = self.ledger.changes(after, PAGE_EVENTS_MAX).await?;
+        let known = *self.progress.borrow();
+        let changes = self.ledger.changes(before(known.position), PAGE_EVENTS_MAX).await?;
+        let is_known = |change: &Change| (change.position, Some(change.leaf_hash)) == (known.position, known.leaf_hash);
+        if known.position > Position::START && !changes.first().is_some_and(is_known) {
+            tracing::warn!(position = known.position.0, "the ledger has lost its last events; licences are read anew");
+            return self.begin().await;
+        }
         for change in &changes {
             self.cache.moved(change.team, change.stream, change.stream_version);
         }
-        let position = changes.last().map_or(after, |last| last.position);
+        let (position, leaf_hash) =
+            changes.last().map_or((known.position, known.leaf_hash), |last| (last.position, Some(last.leaf_hash)));
         let more = u32::try_from(changes.len()).is_ok_and(|count| count >= PAGE_EVENTS_MAX);
-        let asked_at = if more { self.progress.borrow().asked_at } else { Some(asked_at) };
-        self.progress.send_replace(Progress { position, asked_at });
+        let asked_at = if more { known.asked_at } else { Some(asked_at) };
+        self.progress.send_replace(Progress { position, leaf_hash, asked_at });
         Ok(more)
     }
+}
+
+/// The position behind which a page begins with the event at `position`.
+fn before(position: Position) -> Position {
+    Position((position.0 - 1).max(0))
 }

@@ -30,14 +30,14 @@ pub struct Request<'a> {
 }
 
 /// The answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seat {
     /// It needs no seat, or has one.
     Held,
-    /// It takes one, after another was released for not being seen.
+    /// It takes one, after others were released for not being seen.
     Free {
-        /// The one that loses its seat.
-        release: Option<Uuid>,
+        /// Those that lose their seats, more than one where more are taken than there are.
+        release: Vec<Uuid>,
     },
     /// None is free.
     Full,
@@ -52,22 +52,26 @@ impl Request<'_> {
         if self.taken.contains(self.id) {
             return Seat::Held;
         }
-        if self.taken.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Seat::Free { release: None };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        if self.taken.len() < limit {
+            return Seat::Free { release: Vec::new() };
         }
+        let needed = self.taken.len() - limit + 1;
         let Some(minutes) = self.timeout_minutes else { return Seat::Full };
         let horizon = self.now.as_microsecond() - i64::from(minutes) * 60 * 1_000_000;
-        let mut old = self.taken.iter().filter(|(_, bound)| bound.since.as_microsecond() <= horizon).peekable();
-        if old.peek().is_none() {
+        let old = || self.taken.iter().filter(|(_, bound)| bound.since.as_microsecond() <= horizon);
+        if old().count() < needed {
             return Seat::Full;
         }
         let Some(last_seen) = self.last_seen else { return Seat::Unclear };
         let seen = |id: Uuid, bound: Bound| last_seen.get(&id).map_or(bound.since, |at| bound.since.max(*at));
-        let longest_unseen = old.map(|(id, bound)| (seen(id, bound), id)).min();
-        match longest_unseen.filter(|(seen, _)| seen.as_microsecond() <= horizon) {
-            Some((_, id)) => Seat::Free { release: Some(id) },
-            None => Seat::Full,
+        let unseen = old().map(|(id, bound)| (seen(id, bound), id));
+        let mut unseen: Vec<_> = unseen.filter(|(seen, _)| seen.as_microsecond() <= horizon).collect();
+        if unseen.len() < needed {
+            return Seat::Full;
         }
+        unseen.sort_unstable();
+        Seat::Free { release: unseen.into_iter().take(needed).map(|(_, id)| id).collect() }
     }
 }
 
@@ -79,6 +83,10 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_000_000 + seconds).unwrap_or_default()
+    }
+
+    fn free(release: &[u128]) -> Seat {
+        Seat::Free { release: release.iter().map(|id| Uuid::from_u128(*id)).collect() }
     }
 
     /// Seats taken at these seconds by devices 0, 1, …; device 99 asks at second 6,000.
@@ -101,8 +109,8 @@ mod tests {
     #[test]
     fn seats_are_taken_until_there_are_none() {
         assert_eq!(check(None, &[0, 0, 0], None, None), Seat::Held);
-        assert_eq!(check(Some(2), &[], None, None), Seat::Free { release: None });
-        assert_eq!(check(Some(2), &[0], None, None), Seat::Free { release: None });
+        assert_eq!(check(Some(2), &[], None, None), free(&[]));
+        assert_eq!(check(Some(2), &[0], None, None), free(&[]));
         assert_eq!(check(Some(2), &[0, 0], None, None), Seat::Full);
         // The seller lowered the limit.
         assert_eq!(check(Some(1), &[0, 0], None, None), Seat::Full);
@@ -113,11 +121,20 @@ mod tests {
         let hour_ago = 6_000 - 60 * MINUTE;
         assert_eq!(check(Some(1), &[hour_ago], Some(61), None), Seat::Full);
         assert_eq!(check(Some(1), &[hour_ago], Some(60), None), Seat::Unclear);
-        let free = Seat::Free { release: Some(Uuid::from_u128(0)) };
-        assert_eq!(check(Some(1), &[hour_ago], Some(60), Some(&[])), free);
+        assert_eq!(check(Some(1), &[hour_ago], Some(60), Some(&[])), free(&[0]));
         assert_eq!(check(Some(1), &[hour_ago], Some(60), Some(&[(0, hour_ago + 1)])), Seat::Full);
         // Of several the one unseen for longest goes.
         let seen = [(0, 500), (1, 400)];
-        assert_eq!(check(Some(2), &[0, 0], Some(60), Some(&seen)), Seat::Free { release: Some(Uuid::from_u128(1)) });
+        assert_eq!(check(Some(2), &[0, 0], Some(60), Some(&seen)), free(&[1]));
+    }
+
+    /// Guards: a limit that was lowered and is never kept, because each newcomer takes the place of one that went.
+    #[test]
+    fn a_lowered_limit_is_kept_although_seats_are_freed_by_time() {
+        let now = 6_000;
+        assert_eq!(check(Some(1), &[0, 0, 0], Some(60), Some(&[(0, now), (1, now)])), Seat::Full);
+        assert_eq!(check(Some(1), &[0, 0, now], Some(60), None), Seat::Full);
+        assert_eq!(check(Some(2), &[0, 0, 0], Some(60), Some(&[(0, now), (1, 7)])), free(&[2, 1]));
+        assert_eq!(check(Some(0), &[0], Some(60), Some(&[])), Seat::Full);
     }
 }

@@ -10,13 +10,14 @@ use crate::admin::verifications;
 use crate::keys;
 use crate::licensing::commands::Command;
 use crate::stop::{Stop, stop};
-use crate::test_support::{DAY, Home, TestResult, noon_and, stories};
+use crate::test_support::{DAY, Home, TestResult, all, noon_and, stories};
 
 stories!(
     a_device_unseen_for_longer_than_the_timeout_loses_its_seat_to_one_that_wants_it,
     without_a_timeout_seats_are_kept_for_ever,
     a_licence_is_refused_from_the_second_it_ends,
     a_revocation_by_this_process_counts_at_once,
+    events_that_a_fail_over_has_lost_decide_nothing,
 );
 
 const MINUTE: i64 = 60;
@@ -125,6 +126,35 @@ async fn a_licence_is_refused_from_the_second_it_ends(home: Home) -> TestResult 
     assert_eq!(home.app.clock.now(), noon_and(7 * DAY));
     assert_eq!(node.verify(&home, "the-first-device").await?, Code::LicenseExpired);
     Ok(())
+}
+
+/// Guards: a server that goes on answering by events which the standby that took over never had.
+async fn events_that_a_fail_over_has_lost_decide_nothing(home: Home) -> TestResult {
+    let node = node(&home, None).await?;
+    let (other, _) = home.another().await?;
+    assert_eq!(node.verify(&home, "the-first-device").await?, Code::Valid);
+    let until = async |code: Code| {
+        for _ in 0..100 {
+            if node.verify(&home, "the-first-device").await? == code {
+                return TestResult::Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Err(format!("never {code:?}").into())
+    };
+    let suspend = async |reason: &str| {
+        let command = Command::Suspend { reason: Some(reason.to_owned()) };
+        crate::admin::licenses::change(&other, "test", Some(home.team), node.license.id, &command).await
+    };
+    suspend("lost").await?;
+    until(Code::LicenseSuspended).await?;
+    let mut left = all(&home.app).await?;
+    left.pop();
+    home.attacker().await?.rewrite(left).await?;
+    until(Code::Valid).await?;
+    // As many events as there were, and another one at the place of the lost one.
+    suspend("not lost").await?;
+    until(Code::LicenseSuspended).await
 }
 
 /// Guards: the licence is in memory when the append that revokes it returns.

@@ -22,6 +22,7 @@ on_both_stores!(
     a_backup_taken_under_load_comes_back_on_either_engine,
     a_killed_backup_is_never_taken_for_a_whole_one,
     a_killed_restore_goes_on_and_is_refused_until_then,
+    nothing_is_restored_under_a_running_server,
     every_damage_is_refused_and_named,
     copies_that_do_not_belong_together_are_refused,
 );
@@ -257,6 +258,23 @@ async fn a_killed_restore_goes_on_and_is_refused_until_then(backend: Backend) ->
             let again = place.refusal(&copies.restore()).await?;
             assert!(again.contains("there is a ledger with"), "{again}");
         }
+    }
+    Ok(())
+}
+
+/// Guards: a server that sells under keys which a restore has replaced, and signs checkpoints of another log.
+async fn nothing_is_restored_under_a_running_server(backend: Backend) -> TestResult {
+    let (app, ..) = seller(backend).await?;
+    let (copies, taken) = backed_up(&app).await?;
+    for engine in ENGINES {
+        let place = place_for(&app, engine).await?;
+        let server = place.serve(unlimited()).await?;
+        let said = place.refusal(&copies.restore()).await?;
+        assert!(said.contains("stop every keyledger"), "{said}");
+        drop(server);
+        let restored = place.cli(&copies.restore()).await?;
+        assert_eq!(restored["root"], taken["root"]);
+        assert_eq!(place.cli(&["audit", "verify", "--json"]).await?["ok"], json!(true));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! A buyer gets the keys by mail, once, and nobody else gets to read them.
 
+use serde_json::json;
+
 use crate::support::app::{SIGNING_SECRET, STRIPE_SECRET};
 use crate::support::compose::{Checkout, Layout};
 use crate::support::stripe_api::{TEST_KEY, session_line};
@@ -10,6 +12,7 @@ on_both_stores!(
     a_purchase_told_again_is_not_mailed_again,
     a_name_cannot_smuggle_in_a_header,
     a_mail_waits_for_its_folder,
+    a_corrected_address_gets_what_was_given_up,
     the_log_keeps_secrets,
 );
 
@@ -83,6 +86,32 @@ async fn a_mail_waits_for_its_folder(backend: Backend) -> TestResult {
     app.server.restart().await?;
     after_retries("the mail is sent", async || Ok(app.events_of("MailSent").await?.pop())).await?;
     assert_eq!(std::fs::read_dir(&place)?.count(), 1);
+    Ok(())
+}
+
+async fn a_corrected_address_gets_what_was_given_up(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let mistyped = Checkout { email: "taro..yamada@example.test".to_owned(), ..checkout(&app, 1) };
+    app.deliver(&[mistyped.completed()]).await?;
+    let license = app.license().await?;
+    let list = async |more: &[&str]| app.server.cli(&[&["mail", "--json"], more].concat()).await;
+    let given_up = list(&["list"]).await?;
+    assert_eq!(given_up[0]["state"], "abandoned", "{given_up}");
+    let id = given_up[0]["id"].as_str().ok_or("no id")?;
+    let refused = app.server.cli(&["mail", "resend", id]).await.err().ok_or("sent to an address that is none")?;
+    assert!(refused.to_string().contains("correct"), "{refused}");
+
+    let program = app.program("developer").await?;
+    let customer = license["customerId"].as_str().ok_or("no customer")?;
+    program.put(&format!("/customers/{customer}"), &json!({ "email": "taro@example.test" })).await?.data()?;
+    let again = list(&["resend", "--abandoned-since", "2026-01-01T00:00:00Z"]).await?;
+    assert_eq!((again.as_array().map(Vec::len), &again[0]["state"]), (Some(1), &"pending".into()), "{again}");
+    app.settle().await?;
+    let mails = app.mails()?;
+    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "taro@example.test"));
+    assert!(license["key"].as_str().is_some_and(|key| mails[0].text.contains(key)), "{}", mails[0].text);
+    let nothing = list(&["resend", "--abandoned-since", "2026-01-01T00:00:00Z"]).await?;
+    assert_eq!(nothing, json!([]), "a later mail says the same");
     Ok(())
 }
 

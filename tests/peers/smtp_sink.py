@@ -8,6 +8,7 @@ FOLDER/<number>.eml and a line of FOLDER/log.jsonl. The recipient's name chooses
     fail-450-N@    451 to the first N attempts, then accepted
     fail-550@      550, repeating the address as real servers do
     fail-554@      554 to the mail itself
+    say-TEXT@      550 and the text, whose dashes are blanks, to the recipient
     slow-N@        waits N seconds before it accepts
     drop@          hangs up instead of answering, mail lost
     drop-after@    hangs up instead of answering, mail kept
@@ -45,6 +46,8 @@ class Sink:
         temporary = re.match(r"fail-450-(\d+)@", address)
         if temporary and self.attempts[address] <= int(temporary[1]):
             return f"451 4.3.0 <{address}>: try again later"
+        if address.startswith("say-"):
+            return "550 " + address.split("@")[0][4:].replace("-", " ")
         if address.startswith("fail-550@"):
             return f"550 5.1.1 <{address}>: no such user here"
         envelope.rcpt_tos.append(address)

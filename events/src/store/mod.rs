@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::envelope::{HashMismatch, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
-use crate::merkle::{Frontier, FrontierError};
+use crate::merkle::{Frontier, FrontierError, Hash};
 
 pub use door::{RestoreDoor, RestoreTarget, RestoreTx};
 pub use files::{SqliteFile, open_sqlite, truncate_wal};
@@ -59,13 +59,15 @@ pub struct Change {
     pub stream: StreamId,
     /// To which version.
     pub stream_version: i64,
+    /// Of the event: another one at the same position means another ledger.
+    pub leaf_hash: Hash,
 }
 
 impl Change {
     /// What an event changes.
     pub fn of(event: &RecordedEvent) -> Self {
-        let RecordedEvent { position, team, stream, stream_version, .. } = *event;
-        Self { position, team, stream, stream_version }
+        let RecordedEvent { position, team, stream, stream_version, leaf_hash, .. } = *event;
+        Self { position, team, stream, stream_version, leaf_hash }
     }
 }
 

@@ -16,6 +16,7 @@ use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring}
 use super::migrate::{MigrationError, migrate_postgres_schema};
 use super::row::{COLUMNS, EventRow, read_change, time};
 use super::{AppendTx, Change, Head, Ledger, LedgerError, LookUp, PAGE_EVENTS_MAX};
+use crate::clock::{Clock as _, SystemClock};
 use crate::envelope::RecordedEvent;
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::Frontier;
@@ -27,6 +28,9 @@ const READERS_MAX: u32 = 6;
 
 /// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
 const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// By how much a machine's clock may differ from PostgreSQL's before that is told.
+const CLOCKS_SECONDS_MAX: i64 = 5;
 
 /// The role that serves: it may read and insert events and nothing else.
 const SERVING_ROLE: &str = "keyledger_serving";
@@ -89,6 +93,7 @@ impl PostgresLedger {
             })
         };
         Self::say_if_alone(admin).await;
+        Self::say_if_clocks_differ(admin).await;
         let options = admin.connect_options();
         let writer = pool(1).connect_with((*options).clone()).await?;
         let readers = pool(READERS_MAX).connect_with((*options).clone()).await?;
@@ -109,6 +114,20 @@ impl PostgresLedger {
         let standbys = sqlx::query_scalar::<_, String>("SHOW synchronous_standby_names").fetch_one(admin).await;
         if standbys.is_ok_and(|names| names.is_empty()) {
             tracing::info!("PostgreSQL has no synchronous standby: the loss of its machine may lose the last commits");
+        }
+    }
+
+    /// Nodes lease work to one another by their clocks, which therefore must agree: the database's stands for all the others'.
+    async fn say_if_clocks_differ(admin: &PgPool) {
+        let its = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let Ok(its) = sqlx::query_scalar::<_, i64>(its).fetch_one(admin).await else { return };
+        let seconds = (SystemClock.now().as_microsecond() - its) / 1_000_000;
+        if seconds.abs() > CLOCKS_SECONDS_MAX {
+            tracing::warn!(
+                seconds,
+                "this machine's clock is so many seconds ahead of PostgreSQL's: work that is leased to one server may be done by \
+                 two, and times in the ledger jump; set the clocks (NTP)"
+            );
         }
     }
 
@@ -161,7 +180,7 @@ fn event(row: &PgRow) -> Result<RecordedEvent, LedgerError> {
 }
 
 fn change(row: &PgRow) -> Result<Change, LedgerError> {
-    read_change(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)
+    read_change(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?)
 }
 
 fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
@@ -221,7 +240,7 @@ impl Ledger for PostgresLedger {
 
     async fn changes(&self, after: Position, limit: u32) -> Result<Vec<Change>, LedgerError> {
         let query = sqlx::query(
-            "SELECT position, team, stream, stream_version FROM ledger.event WHERE position > $1 \
+            "SELECT position, team, stream, stream_version, leaf_hash FROM ledger.event WHERE position > $1 \
              ORDER BY position LIMIT $2",
         );
         let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));

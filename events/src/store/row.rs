@@ -29,16 +29,22 @@ pub(super) struct EventRow {
     pub(super) leaf_hash: Vec<u8>,
 }
 
-/// Checks the stream's name; stored rows are input like any other.
+/// Checks the stream's name and the hash; stored rows are input like any other.
 pub(super) fn read_change(
     position: i64,
     team: Uuid,
     stream: String,
     stream_version: i64,
+    leaf_hash: &[u8],
 ) -> Result<super::Change, LedgerError> {
+    let corrupt = |column, value| LedgerError::Corrupt { position, column, value };
+    let leaf_hash = leaf_hash.try_into().map_err(|_| corrupt("leaf_hash", hex::encode(leaf_hash)))?;
     match stream.parse() {
-        Ok(stream) => Ok(super::Change { position: Position(position), team: TeamId(team), stream, stream_version }),
-        Err(_) => Err(LedgerError::Corrupt { position, column: "stream", value: stream }),
+        Ok(stream) => {
+            let (position, team) = (Position(position), TeamId(team));
+            Ok(super::Change { position, team, stream, stream_version, leaf_hash })
+        }
+        Err(_) => Err(corrupt("stream", stream)),
     }
 }
 

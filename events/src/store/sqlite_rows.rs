@@ -115,13 +115,14 @@ impl Reader {
     /// What changed behind a position, at most `limit`.
     pub(super) async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Change>, LedgerError> {
         self.read(move |connection| {
-            let sql = "SELECT position, team, stream, stream_version FROM event WHERE position > ?1 \
+            let sql = "SELECT position, team, stream, stream_version, leaf_hash FROM event WHERE position > ?1 \
                        ORDER BY position LIMIT ?2";
             let mut statement = connection.prepare_cached(sql)?;
             let mut rows = statement.query((after, limit))?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
-                found.push(read_change(row.get(0)?, id(row, 1)?, row.get(2)?, row.get(3)?)?);
+                let leaf_hash: Vec<u8> = row.get(4)?;
+                found.push(read_change(row.get(0)?, id(row, 1)?, row.get(2)?, row.get(3)?, &leaf_hash)?);
             }
             Ok(found)
         })

@@ -10,6 +10,7 @@ mod heard;
 mod home;
 mod people;
 mod rebuilds;
+mod releases;
 mod runners;
 mod standings;
 mod test_views;

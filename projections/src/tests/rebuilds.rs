@@ -37,7 +37,7 @@ stories!(
 );
 
 /// A little of everything, for one new team.
-async fn append_some(home: &Home, licenses: usize) -> TestResult {
+pub(super) async fn append_some(home: &Home, licenses: usize) -> TestResult {
     let team = team();
     let mut events = vec![team_registered(team, "some"), product("thing")];
     for n in 0..licenses {

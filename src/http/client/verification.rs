@@ -167,9 +167,6 @@ async fn accepted(front: &Front, asked: &Asked, verified: &Verified) -> Result<R
     Ok(Reply { code: Code::Valid, details, data, challenge_response, retry_after: None })
 }
 
-/// A seat that a timeout of fewer minutes frees is written down every time that it is seen.
-const TIMEOUT_EXACT_MINUTES: u32 = 20;
-
 /// Notes a refusal that comes before the licence is looked for.
 async fn tell(
     front: &Front,
@@ -214,7 +211,8 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
     let seen = seats.into_iter().filter_map(|(kind, holder)| {
         let Holder { id, identifier, .. } = holder.as_ref()?;
         let country = caller.country.as_deref().filter(|_| kind == SeatKind::Address);
-        let exact = timeout(kind).is_some_and(|minutes| minutes < TIMEOUT_EXACT_MINUTES);
+        // What frees seats is written down every time: another server may be the one who is asked for a seat.
+        let exact = timeout(kind).is_some();
         Some(Seen { team, license_id, kind, seat_id: *id, identifier, country, at, exact })
     });
     activity.verified(license_id, seen, request);

@@ -30,6 +30,10 @@ const IDLE_CONNECTIONS_MAX: usize = 4;
 const IDLE_SECONDS_MAX: u64 = 30;
 /// "You must log in first" in its forms (RFC 4954 section 6), whatever the command it answers.
 const LOGIN_CODES: [&str; 4] = ["530", "534", "535", "538"];
+/// What servers without enhanced codes say of an address that does not exist.
+const ADDRESS_CODES: [&str; 3] = ["550", "551", "553"];
+/// The same as enhanced codes (RFC 3463, RFC 7505): no such mailbox, host or address, moved away, takes no mail, disabled.
+const ADDRESS_STATUSES: [&str; 7] = ["5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.1"];
 
 /// A mail server that takes mails.
 pub struct SmtpTransport {
@@ -55,8 +59,10 @@ impl std::fmt::Debug for SmtpTransport {
 enum Stage {
     /// Connecting, TLS, logging in, naming the sender: the same for every mail, so the seller's to mend.
     Setup,
-    /// The recipient and the mail itself.
-    Mail,
+    /// The recipient.
+    Recipient,
+    /// The mail itself.
+    Content,
 }
 
 impl SmtpTransport {
@@ -153,7 +159,7 @@ impl SmtpTransport {
         let said = cleaned(&error.to_string(), recipients);
         let wants_login = error.status().is_some_and(|code| LOGIN_CODES.contains(&code.to_string().as_str()));
         let server = &self.server;
-        if error.is_permanent() && stage == Stage::Mail && !wants_login {
+        if error.is_permanent() && !wants_login && is_about_address(stage, error, &said) {
             return SendError::Permanent { reason: format!("the mail server {server} refused the mail: {said}") };
         }
         let hint = if wants_login { "; check user and password in the mail URL" } else { "" };
@@ -173,12 +179,28 @@ async fn converse(connection: &mut AsyncSmtpConnection, message: &Message) -> Re
     }
     let mail = Mail::new(envelope.from().cloned(), parameters);
     connection.command(mail).await.map_err(|error| (Stage::Setup, error))?;
-    let in_mail = |error| (Stage::Mail, error);
     for recipient in envelope.to() {
-        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(in_mail)?;
+        let rcpt = Rcpt::new(recipient.clone(), Vec::new());
+        connection.command(rcpt).await.map_err(|error| (Stage::Recipient, error))?;
     }
-    connection.command(Data).await.map_err(in_mail)?;
-    Ok(connection.message(&content).await.map_err(in_mail)?.has_code(250))
+    let in_content = |error| (Stage::Content, error);
+    connection.command(Data).await.map_err(in_content)?;
+    Ok(connection.message(&content).await.map_err(in_content)?.has_code(250))
+}
+
+/// Whether a refusal for good is about the address. Any other (no relaying for this host, a day's limit, a sender that is
+/// not allowed, what looks like spam) is the seller's or the server's to mend, and then the mail goes out.
+fn is_about_address(stage: Stage, error: &Error, said: &str) -> bool {
+    let mut words = said.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let enhanced = words.find(|word| word.starts_with("5.") && word.matches('.').count() == 2);
+    match enhanced {
+        Some(status) => stage != Stage::Setup && ADDRESS_STATUSES.contains(&status),
+        None => {
+            let code = error.status().map(|code| code.to_string());
+            let says_so = code.is_some_and(|code| ADDRESS_CODES.contains(&code.as_str()));
+            stage == Stage::Recipient && says_so && !said.to_ascii_lowercase().contains("relay")
+        }
+    }
 }
 
 fn is_ascii(address: &Address) -> bool {

@@ -90,6 +90,7 @@ impl Post {
         self.failing = false;
         for delivery in pending {
             if !self.in_hand.contains_key(&delivery.id) {
+                self.mailer.app.crowd.let_pass().await;
                 self.start(delivery).await;
             }
         }
