@@ -76,6 +76,7 @@ fn subscription() -> TestResult<Vec<Event>> {
                 offer: plan(),
             }],
             licensed: vec![UnitLicensed { item: "si_Na6dzxczY5fwHx".to_owned(), unit: 0, license_id: uuid(2) }],
+            not_ours: Vec::new(),
         }
         .into(),
         SubscriptionObserved {
