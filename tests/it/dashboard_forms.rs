@@ -1,11 +1,13 @@
 //! What becomes of a form or a question that cannot be used: the page comes back, with everything that was filled in.
 
-use crate::support::visitor::{Page, Visitor};
+use crate::support::scan::traces;
+use crate::support::visitor::{PASSWORD, Page, Visitor};
 use crate::support::{Backend, Error, TestApp, TestResult, on_both_stores};
 
 on_both_stores!(
     a_refused_form_comes_back_as_it_was_filled_in,
     a_refused_webhook_keeps_what_was_ticked,
+    a_refused_password_is_kept_nowhere,
     a_wrong_code_keeps_the_secret,
     a_device_that_no_program_can_name_is_not_blacklisted,
     a_question_without_an_answer_keeps_its_page,
@@ -93,6 +95,20 @@ async fn a_refused_webhook_keeps_what_was_ticked(backend: Backend) -> TestResult
 fn secret(page: &Page) -> Option<String> {
     let form = page.forms().into_iter().find(|form| form.action.ends_with("/codes/confirm"))?;
     form.fields.into_iter().find(|(name, _)| name == "secret").map(|(_, value)| value)
+}
+
+async fn a_refused_password_is_kept_nowhere(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let account = format!("/teams/{}/account", app.team);
+    let (new, other) = ("staple horse correct", "battery staple horse");
+    let fields = [("password", PASSWORD), ("new-password", new), ("password-again", other)];
+    let sent = owner.submit(&account, &format!("{account}/password"), &fields).await?;
+    assert_eq!((sent.status, sent.to.as_str()), (303, account.as_str()), "{}", sent.text);
+    // What was refused is in the session until a page says so.
+    assert_eq!(traces(&app.server, &[PASSWORD, new, other]).await?, Vec::<String>::new());
+    check_shows(&owner.get(&account).await?.text, &["The two passwords are not the same"]);
+    Ok(())
 }
 
 async fn a_wrong_code_keeps_the_secret(backend: Backend) -> TestResult {

@@ -35,8 +35,8 @@ const PASSWORD: &str = "confirm-password";
 const CSRF: &str = "csrf";
 /// The field of forms that are sent once.
 const ONCE: &str = "once";
-/// Fields that are never shown again.
-const SECRETS: [&str; 8] = [CSRF, PASSWORD, "password", "new-password", "secret", "api-key", "code", "webhook-secret"];
+/// What the names of fields that are never kept or shown again contain.
+const SECRETS: [&str; 6] = [CSRF, "password", "secret", "api-key", "code", "token"];
 
 /// Who may send a form.
 pub(super) trait Sender: Send {
@@ -120,7 +120,7 @@ impl<S> Change<S> {
             Err(problem) => match problem.beside_form() {
                 None => Err(problem),
                 Some(text) => {
-                    let kept = self.fields.iter().filter(|(name, _)| !SECRETS.contains(name));
+                    let kept = self.fields.iter().filter(|(name, _)| !is_secret(name));
                     let fields = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
                     let (text, form) = (text.to_owned(), self.viewer.path.clone());
                     self.viewer.session.say(Flash { failed: true, text, fields, form }).await?;
@@ -155,6 +155,11 @@ impl<S: Sender> FromRequest<Front> for Change<S> {
         }
         Ok(Self { viewer, fields, sender: PhantomData })
     }
+}
+
+/// Whether a field is one that is never kept or shown again.
+fn is_secret(name: &str) -> bool {
+    SECRETS.iter().any(|secret| name.contains(secret))
 }
 
 /// The roles, as a sentence names them.
