@@ -15,11 +15,12 @@ pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -
     if !is_trusted(peer, trusted) {
         return peer;
     }
-    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-    let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).take(HOPS_MAX);
+    let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+    // A header may hold any bytes: what a client put in front must not spoil what a proxy added behind it.
+    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).take(HOPS_MAX);
     let mut nearest = peer;
     for hop in hops {
-        let Some(address) = parse(hop.trim()) else { return nearest };
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| parse(hop.trim())) else { return nearest };
         nearest = address;
         if !is_trusted(address, trusted) {
             return address;
@@ -42,13 +43,20 @@ fn parse(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn check(peer: &str, forwarded: &[&str], expected: &str) -> Result<(), Box<dyn std::error::Error>> {
+        let forwarded: Vec<_> = forwarded.iter().map(|line| line.as_bytes()).collect();
+        check_bytes(peer, &forwarded, expected)
+    }
+
+    fn check_bytes(peer: &str, forwarded: &[&[u8]], expected: &str) -> Result<(), Box<dyn std::error::Error>> {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse()?, "::1/128".parse()?];
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", line.parse()?);
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line)?);
         }
         assert_eq!(client(peer.parse()?, &headers, &trusted).to_string(), expected);
         Ok(())
@@ -63,5 +71,12 @@ mod tests {
         check("[::1]:1", &["2001:db8::7"], "2001:db8::7")?;
         check("10.0.0.1:1", &["198.51.100.1, nonsense"], "10.0.0.1")?;
         check("[::ffff:203.0.113.9]:1", &[], "203.0.113.9")
+    }
+    #[test]
+    fn odd_bytes_in_front_of_what_the_proxy_added_hide_nothing() -> Result<(), Box<dyn std::error::Error>> {
+        check_bytes("10.0.0.1:1", &[b"\xff, 198.51.100.1"], "198.51.100.1")?;
+        check_bytes("10.0.0.1:1", &["6.6.6.6é,198.51.100.1, 10.0.0.2".as_bytes()], "198.51.100.1")?;
+        check_bytes("10.0.0.1:1", &[b"\x80", b"198.51.100.1"], "198.51.100.1")?;
+        check_bytes("10.0.0.1:1", &[b"198.51.100.1, \xff"], "10.0.0.1")
     }
 }
