@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::client::device;
 use crate::support::visitor::{Form, PASSWORD, Visitor, check_headers};
 use crate::support::{Backend, Error, TestApp, TestResult, on_both_stores};
 
 on_both_stores!(
     an_auditor_changes_nothing_on_any_route,
+    an_auditor_does_not_see_who_uses_a_licence,
     a_form_from_elsewhere_or_without_its_token_changes_nothing,
     a_session_that_somebody_else_planted_is_worth_nothing,
     signing_in_is_limited_and_says_nothing_about_who_there_is,
@@ -75,6 +77,21 @@ async fn an_auditor_changes_nothing_on_any_route(backend: Backend) -> TestResult
         assert_eq!(answer.status, 403, "{}", form.action);
     }
     assert_eq!(app.events().await?.len(), before);
+    Ok(())
+}
+
+async fn an_auditor_does_not_see_who_uses_a_licence(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let (license, key) = app.sell("hwidLimit=2&ipLimit=2").await?;
+    let device = device();
+    assert_eq!(app.verify_from(&key, &device).await?.said(), (200, "VALID"));
+    let page = format!("/teams/{}/licenses/{license}", app.team);
+    let mut auditor = Visitor::member(&app.server, &app.team, "auditor").await?;
+    let mut support = Visitor::member(&app.server, &app.team, "support").await?;
+    let (shut, open) = (auditor.get(&page).await?.text, support.get(&page).await?.text);
+    assert!(!shut.contains(&device) && !shut.contains("<code>127.0.0.1</code>"), "{shut}");
+    assert_eq!(shut.matches("<code>sealed</code>").count(), 2, "{shut}");
+    assert!(open.contains(&device) && open.contains("<code>127.0.0.1</code>"), "{open}");
     Ok(())
 }
 

@@ -24,6 +24,8 @@ use crate::verification::explain::Explanation;
 
 /// Entries of the timeline on the page; the rest is in the audit.
 const ENTRIES: u32 = 100;
+/// What stands for what auditors do not see.
+const SEALED: &str = "sealed";
 
 #[derive(Template)]
 #[template(path = "dashboard/licenses/show.html")]
@@ -181,18 +183,25 @@ async fn describe(app: &App, viewer: &Viewer, license: &License) -> Result<Shown
         hwid_limit: license.hwid_limit(),
         bought: When(license.terms.purchased_at),
         last_used: described.last_used_at.map(When),
-        seats: seats::list(app, Some(team), license.id).await?.into_iter().map(seat).collect(),
+        seats: seats::list(app, Some(team), license.id)
+            .await?
+            .into_iter()
+            .map(|seat| shown_seat(viewer, seat))
+            .collect(),
         timeline,
         more,
         past: past::of(app, team, license, viewer.query.number("version", "The version")?).await?,
     })
 }
 
-fn seat(seat: SeatJson) -> ShownSeat {
+/// A seat; auditors see that it is taken, and not by which device or from where.
+fn shown_seat(viewer: &Viewer, seat: SeatJson) -> ShownSeat {
+    let hidden = seat.identifier.is_some() && !viewer.sees_people();
+    let sealed = || SEALED.to_owned();
     ShownSeat {
         id: seat.id,
         kind: seat.kind.as_str(),
-        identifier: seat.identifier.unwrap_or_else(|| "forgotten".to_owned()),
+        identifier: if hidden { sealed() } else { seat.identifier.unwrap_or_else(|| "forgotten".to_owned()) },
         status: seat.status.as_str(),
         country: seat.country.unwrap_or_default(),
         seen: When(seat.last_seen_at),
