@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse as _;
+use sha2::{Digest as _, Sha256};
 
 use super::audit::Verifications;
 use super::counts::CountsCache;
@@ -22,7 +23,7 @@ const BY_ACCOUNT_PER_MINUTE: u32 = 10;
 #[derive(Clone)]
 pub struct DashboardLimits {
     addresses: Arc<PerMinute<IpAddr>>,
-    accounts: Arc<PerMinute<String>>,
+    accounts: Arc<PerMinute<[u8; 32]>>,
     verifications: Verifications,
     counts: CountsCache,
     stopping: Stopping,
@@ -40,14 +41,16 @@ impl DashboardLimits {
         }
     }
 
-    /// Counts an attempt at a password, a code or a token. `account` names what is tried, however it is spelt.
+    /// Counts an attempt at a password, a code or a token. `account` names what is tried, however it is spelt. What an
+    /// address tries beyond its limit does not count at the account: one stranger cannot lock everybody out.
     ///
     /// # Errors
     /// When there were too many, from there or at that account.
     pub(super) fn attempt(&self, address: IpAddr, account: &str) -> Result<(), Problem> {
-        let by_address = self.addresses.count(&network(address));
-        let by_account = self.accounts.count(&account.trim().to_lowercase());
-        by_address.and(by_account).map_err(|wait: Duration| {
+        // By its hash: a name may be as long as a form.
+        let hashed = || Sha256::digest(account.trim().to_lowercase()).into();
+        let counted = self.addresses.count(&network(address)).and_then(|()| self.accounts.count(&hashed()));
+        counted.map_err(|wait: Duration| {
             let message = format!("Too many attempts. Wait {} seconds, then try again.", wait.as_secs().max(1));
             let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, message).into_response();
             response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().max(1).into());
@@ -74,5 +77,24 @@ impl DashboardLimits {
     pub fn forget_quiet(&self) {
         self.addresses.forget_quiet();
         self.accounts.forget_quiet();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_stranger_locks_out_nobody_but_themselves() -> Result<(), Box<dyn std::error::Error>> {
+        let limits = DashboardLimits::new(crate::stop::stop().1);
+        let (stranger, ada): (IpAddr, IpAddr) = ("198.51.100.7".parse()?, "203.0.113.9".parse()?);
+        for attempt in 0..BY_ADDRESS_PER_MINUTE {
+            assert!(limits.attempt(stranger, &format!("nobody{attempt}@example.test")).is_ok());
+        }
+        for _ in 0..=BY_ACCOUNT_PER_MINUTE {
+            assert!(limits.attempt(stranger, "ada@example.test").is_err());
+        }
+        assert!(limits.attempt(ada, " Ada@example.test").is_ok());
+        Ok(())
     }
 }
