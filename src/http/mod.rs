@@ -18,6 +18,7 @@ mod list_query;
 mod object;
 pub mod openapi;
 mod operations;
+mod patient;
 mod query;
 mod read;
 pub mod server;
