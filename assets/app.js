@@ -1,4 +1,4 @@
-// What pages gain where scripts run: moments in the viewer's own zone, and buttons that copy.
+// What pages gain where scripts run: moments in the viewer's own zone, buttons that copy, clicks that count once.
 (() => {
   const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -49,6 +49,16 @@
   // A slider has an effect when it is let go, without a click more.
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+  // What makes something once is sent once: a second click would take away the answer to the first.
+  const once = (form) => form.querySelector("input[name=once]");
+  document.addEventListener("submit", (event) => {
+    const mark = once(event.target);
+    if (mark && "sent" in mark.dataset) event.preventDefault();
+    else if (mark) mark.dataset.sent = "";
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.forms) delete once(form)?.dataset.sent;
   });
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   localise(document);

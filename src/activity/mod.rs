@@ -3,6 +3,7 @@
 
 mod entry;
 mod forget;
+mod forms;
 mod lately;
 mod log;
 mod pending;

@@ -44,6 +44,7 @@ impl Activity {
         loop {
             let purging = async {
                 sessions.purge().await?;
+                self.purge_forms(clock.now()).await?;
                 self.purge(before(clock.now(), i64::from(retention_days).saturating_mul(DAY_US))).await
             };
             tokio::select! {

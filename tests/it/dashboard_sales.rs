@@ -1,5 +1,6 @@
 //! What a seller sees and does about what was sold: nothing is shortened, nothing undone, nothing made twice unawares.
 
+use futures::future::try_join_all;
 use serde_json::Value;
 
 use crate::support::compose::{Checkout, DAY, GRACE, Invoice, InvoiceLine, Layout, MONTH, Subscription};
@@ -12,6 +13,7 @@ on_both_stores!(
     a_licence_without_an_end_cannot_be_shortened_by_extending_it,
     a_colleagues_change_is_not_undone_unawares,
     the_answer_to_a_form_that_is_loaded_again_makes_nothing_new,
+    a_form_that_is_sent_five_times_at_once_makes_one_thing,
     a_delivery_that_waits_shows_where_the_seller_looks_first,
 );
 
@@ -136,6 +138,29 @@ async fn the_answer_to_a_form_that_is_loaded_again_makes_nothing_new(backend: Ba
         assert!(owner.get(&page).await?.text.contains("This form was sent already"), "{page}");
         assert_eq!(app.events().await?.len(), made, "{page}");
     }
+    Ok(())
+}
+
+/// Interleaving: all of them find the form unused and do its work before one notes that it is done.
+async fn a_form_that_is_sent_five_times_at_once_makes_one_thing(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let page = format!("/teams/{}/api-keys", app.team);
+    let shown = owner.get(&page).await?;
+    let (csrf, once) = (shown.csrf(), hidden(&shown, &page, "once")?);
+    let fields = [("csrf", csrf.as_str()), ("once", once.as_str()), ("name", "Shop"), ("scope", "developer")];
+    let mut tabs = vec![owner.clone(); 5];
+    let sent = try_join_all(tabs.iter_mut().map(|tab| tab.send(&page, &fields))).await?;
+    let mut answers: Vec<_> = sent.iter().map(|answer| answer.status).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [200, 303, 303, 303, 303]);
+    assert_eq!(app.events_of("ApiKeyCreated").await?.len(), 1);
+
+    // What was refused was not done: the form may be mended and sent again.
+    let once = hidden(&owner.get(&page).await?, &page, "once")?;
+    let wrong = [("once", once.as_str()), ("name", "Shop"), ("scope", "developer"), ("days", "-1")];
+    assert_eq!(owner.submit(&page, &page, &wrong).await?.status, 303);
+    assert_eq!(owner.submit(&page, &page, &wrong[..3]).await?.status, 200);
     Ok(())
 }
 

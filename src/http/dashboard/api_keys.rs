@@ -84,7 +84,7 @@ async fn create(State(front): State<Front>, change: Change<Confirmed<Administrat
         let made = api_keys::create(&front.app, &change.actor(), change.viewer.team_id(), wanted).await?;
         Ok(made.key)
     };
-    match change.once(made).await {
+    match change.once(&front, made).await {
         Ok(key) => shown(&front, &change.viewer, Some(key.expose_secret().to_owned())).await,
         Err(problem) => change.done(Err(problem), "api-keys", "api-keys").await,
     }

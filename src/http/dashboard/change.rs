@@ -89,20 +89,28 @@ impl<S> Change<S> {
         self.viewer.actor()
     }
 
-    /// Does the work of a form once: loading the page of its answer again must not make a second thing.
+    /// Does the work of a form once: loading the page of its answer again must not make a second thing, nor must a second
+    /// click while the first one's work is under way.
     ///
     /// # Errors
-    /// When it was done before, or those of the work.
-    pub(super) async fn once<T>(&self, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    /// When somebody did or does it, or those of the work.
+    pub(super) async fn once<T>(
+        &self,
+        front: &Front,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
         let Some(form) = self.fields.id(ONCE, "The form")? else { return work.await };
-        if self.viewer.session.is_used(form).await? {
-            let message =
-                "This form was sent already, and what it made is there. What was shown then is not shown again.";
+        let (activity, team) = (&front.app.activity, self.viewer.team_id());
+        if !activity.claim_form(team, form, front.app.clock.now()).await? {
+            let message = "This form was sent already, and what it made is there. What was shown then is not shown \
+                           again. If nothing is there, load this page again and send the form that is on it.";
             return Err(Problem::new(StatusCode::CONFLICT, message));
         }
-        let done = work.await?;
-        self.viewer.session.note_used(form).await?;
-        Ok(done)
+        let done = work.await;
+        if done.is_err() {
+            activity.release_form(team, form).await?;
+        }
+        done
     }
 
     /// Says on the next page what came of it, and sends the browser there: to `page` of the team when it was done; back

@@ -35,10 +35,6 @@ const AGENT_CHARS_MAX: usize = 200;
 const SIGNED_IN: &str = "signed_in";
 const HALFWAY: &str = "halfway";
 const FLASH: &str = "flash";
-/// Forms that have done their work, which is done once …
-const USED: &str = "used";
-/// … as many of the latest as anybody may come back to.
-const USED_MAX: usize = 32;
 
 /// One membership that a session speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,30 +219,6 @@ impl Session {
     /// The session's handle in the list of a member's sessions.
     pub(super) fn handle(&self) -> Option<String> {
         self.inner.id().map(|id| Sessions::handle_of(&id))
-    }
-
-    /// Whether a form was sent before and did its work.
-    ///
-    /// # Errors
-    /// When the session cannot be read.
-    pub(super) async fn is_used(&self, form: Uuid) -> Result<bool, Problem> {
-        Ok(self.used().await?.contains(&form))
-    }
-
-    /// Notes that a form has done its work.
-    ///
-    /// # Errors
-    /// When the session cannot be written.
-    pub(super) async fn note_used(&self, form: Uuid) -> Result<(), Problem> {
-        let mut used = self.used().await?;
-        used.push(form);
-        let excess = used.len().saturating_sub(USED_MAX);
-        used.drain(..excess);
-        Ok(self.inner.insert(USED, used).await?)
-    }
-
-    async fn used(&self) -> Result<Vec<Uuid>, Problem> {
-        Ok(self.inner.get(USED).await?.unwrap_or_default())
     }
 
     /// Says something once, on the next page.

@@ -80,7 +80,7 @@ async fn invite(State(front): State<Front>, change: Change<Confirmed<Owner>>) ->
         let (role, email) = (role(change.fields.text("role"))?, change.fields.required("email", "The mail address")?);
         Ok(members::invite(&front.app, &change.actor(), change.viewer.team_id(), email, role).await?)
     };
-    match change.once(invited).await {
+    match change.once(&front, invited).await {
         Ok(made) => {
             let link = format!("{}/invite?token={}", change.viewer.origin, made.token.expose_secret());
             shown(&front, &change.viewer, Some(link)).await

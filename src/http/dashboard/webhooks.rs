@@ -101,7 +101,7 @@ async fn create(State(front): State<Front>, change: Change<Confirmed<Administrat
         };
         Ok(webhooks::create(&front.app, &change.actor(), change.viewer.team_id(), new).await?)
     };
-    match change.once(made).await {
+    match change.once(&front, made).await {
         Ok(made) => listed(&front, &change.viewer, Some(made.secret.expose_secret().to_owned())).await,
         Err(problem) => change.done(Err(problem), "webhooks", "webhooks").await,
     }
@@ -208,7 +208,7 @@ async fn rotate(
         let (_, secret) = webhooks::rotate(&front.app, &actor, team, id(&webhook)?, None, OVERLAP_HOURS).await?;
         Ok(secret)
     };
-    match change.once(rotated).await {
+    match change.once(&front, rotated).await {
         Ok(secret) => shown(&front, &change.viewer, &webhook, Some(secret.expose_secret().to_owned())).await,
         Err(problem) => finish(&change, &webhook, Err(problem)).await,
     }
