@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{AdminError, CONFLICTS_MAX, append, by, licenses, teams};
 use crate::app::App;
 use crate::opened;
-use crate::verification::{Holder, sealing_key};
+use crate::verification::{Holder, sealing_key, seat};
 
 /// How a device or an address stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,12 +79,8 @@ pub async fn list(app: &App, team: Option<TeamId>, license_id: Uuid) -> Result<V
 pub async fn of_kind(app: &App, team: TeamId, license: &License, kind: SeatKind) -> Result<Vec<SeatJson>, AdminError> {
     let license_id = license.id;
     app.catch_up(&[view::SEATS, view::TEAMS]).await?;
-    let settings = teams::find(app, team).await?.verification;
-    let minutes = match kind {
-        SeatKind::Device => settings.hwid_timeout_minutes,
-        SeatKind::Address => settings.ip_timeout_minutes,
-    };
-    let horizon = minutes.map(|minutes| app.clock.now().as_second() - i64::from(minutes) * 60);
+    let horizon =
+        timeout_minutes(app, team, kind).await?.map(|minutes| app.clock.now().as_second() - i64::from(minutes) * 60);
     // On a licence without a limit nobody holds a seat, or needs one.
     let seatless = match limit(license, kind) {
         None => SeatStatus::Active,
@@ -106,6 +102,10 @@ pub async fn of_kind(app: &App, team: TeamId, license: &License, kind: SeatKind)
             last_seen_at: seen.last_seen,
             updated_at: seen.last_seen,
         });
+        // Where nobody needs a seat, who came back after losing it uses the licence like everybody else.
+        if limit(license, kind).is_none() && seen.last_seen > seat.updated_at {
+            seat.status = SeatStatus::Active;
+        }
         seat.country = seen.country;
         seat.last_seen_at = seat.last_seen_at.max(seen.last_seen);
         seat.updated_at = seat.updated_at.max(seen.last_seen);
@@ -119,6 +119,15 @@ pub async fn of_kind(app: &App, team: TeamId, license: &License, kind: SeatKind)
     }
     all.sort_by_key(|seat| std::cmp::Reverse((seat.last_seen_at, seat.id)));
     Ok(all)
+}
+
+/// Minutes after which a seat that is not seen is free.
+async fn timeout_minutes(app: &App, team: TeamId, kind: SeatKind) -> Result<Option<u32>, AdminError> {
+    let settings = teams::find(app, team).await?.verification;
+    Ok(match kind {
+        SeatKind::Device => settings.hwid_timeout_minutes,
+        SeatKind::Address => settings.ip_timeout_minutes,
+    })
 }
 
 fn limit(license: &License, kind: SeatKind) -> Option<u32> {
@@ -158,7 +167,8 @@ async fn taken(app: &App, team: TeamId, stream: StreamId) -> Result<(Seats, i64)
     Ok((seats, version))
 }
 
-/// Gives a device or an address that lost its seat the seat back. Tells whether it had lost it.
+/// Gives a device or an address that lost its seat the seat back, that of another which was not seen for long where no
+/// other is free. Tells whether it had lost it.
 ///
 /// # Errors
 /// When there is no such licence or seat, all seats are taken, or others keep changing the licence.
@@ -180,10 +190,10 @@ pub async fn remember(
         let Some(identifier) = seat.identifier else {
             return Err(AdminError::Refused(format!("what seat {seat_id} belongs to cannot be read any more")));
         };
-        let Some(limit) = limit(&license, seat.kind) else { return Ok(false) };
-        if seats.of(seat.kind).len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Err(AdminError::Refused(format!("all {limit} seats are taken; forget another one first")));
+        if limit(&license, seat.kind).is_none() && seat.status != SeatStatus::Forgotten {
+            return Ok(false);
         }
+        let release = room(app, team, &license, &seats, (seat.kind, seat_id)).await?;
         let holder = Holder::new(app, team, license_id, seat.kind, identifier);
         let event_id = id::fresh();
         let context = SealContext { team, event_id, field: Seat::field(seat.kind) };
@@ -194,12 +204,55 @@ pub async fn remember(
             SeatKind::Device => DeviceBound { device_id: seat_id, lookup: holder.lookup, identifier: sealed }.into(),
             SeatKind::Address => AddressBound { address_id: seat_id, lookup: holder.lookup, address: sealed }.into(),
         };
+        if let Some(unseen) = release {
+            request = request.event(NewEvent::new(stream, app.clock.now(), released(seat.kind, unseen)));
+        }
         let request = request.event(NewEvent { stream, event_id, occurred_at: app.clock.now(), event });
         if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
             return Ok(true);
         }
     }
     Err(AdminError::Contended)
+}
+
+/// Who loses a seat to one that is to have it back, if anybody must.
+///
+/// # Errors
+/// When all seats are taken, by who was seen within the team's timeout.
+async fn room(
+    app: &App,
+    team: TeamId,
+    license: &License,
+    seats: &Seats,
+    (kind, id): (SeatKind, Uuid),
+) -> Result<Option<Uuid>, AdminError> {
+    let seen = app.activity.last_seen(team, license.id, kind).await?;
+    let last_seen = seen.into_iter().map(|seen| (seen.seat_id, seen.last_seen)).collect();
+    let request = seat::Request {
+        kind,
+        limit: limit(license, kind),
+        taken: seats.of(kind),
+        timeout_minutes: timeout_minutes(app, team, kind).await?,
+        last_seen: Some(&last_seen),
+        id,
+        now: app.clock.now(),
+    };
+    match request.decide() {
+        seat::Seat::Held => Ok(None),
+        seat::Seat::Free { release } => Ok(release),
+        seat::Seat::Full | seat::Seat::Unclear => {
+            let limit = request.limit.unwrap_or_default();
+            Err(AdminError::Refused(format!("all {limit} seats are taken; forget another one first")))
+        }
+    }
+}
+
+fn released(kind: SeatKind, id: Uuid) -> Event {
+    let reason = ReleaseReason::TimedOut;
+    match kind {
+        SeatKind::Device => DeviceReleased { device_id: id, reason }.into(),
+        SeatKind::Address => AddressReleased { address_id: id, reason }.into(),
+    }
 }
 
 /// A device or an address of a licence.

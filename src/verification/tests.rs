@@ -6,7 +6,7 @@ use keyledger_events::event::team::VerificationSettingsUpdated;
 
 use super::{Asked, Caller, Code, Verifier};
 use crate::activity::{RequestKind, Seen};
-use crate::admin::verifications;
+use crate::admin::{seats, verifications};
 use crate::keys;
 use crate::licensing::commands::Command;
 use crate::stop::{Stop, stop};
@@ -14,6 +14,7 @@ use crate::test_support::{DAY, Home, TestResult, all, noon_and, stories};
 
 stories!(
     a_device_unseen_for_longer_than_the_timeout_loses_its_seat_to_one_that_wants_it,
+    a_device_that_is_remembered_gets_the_seat_of_one_unseen_for_longer_than_the_timeout,
     without_a_timeout_seats_are_kept_for_ever,
     a_licence_is_refused_from_the_second_it_ends,
     a_revocation_by_this_process_counts_at_once,
@@ -102,6 +103,28 @@ async fn a_device_unseen_for_longer_than_the_timeout_loses_its_seat_to_one_that_
     assert_eq!(names, ["LicenseIssued", "DeviceBound", "DeviceReleased", "DeviceBound"]);
     // Freeing and taking the seat is one append: nobody gets in between.
     assert_eq!(history[2].0.position.next(), history[3].0.position);
+    Ok(())
+}
+
+async fn a_device_that_is_remembered_gets_the_seat_of_one_unseen_for_longer_than_the_timeout(home: Home) -> TestResult {
+    let node = node(&home, None).await?;
+    set_timeout(&home, 60).await?;
+    assert_eq!(node.verify(&home, "the-first-device").await?, Code::Valid);
+    let license = node.license.id;
+    let first = seats::list(&home.app, Some(home.team), license).await?.pop().ok_or("no seat")?.id;
+    assert!(seats::forget(&home.app, "test", Some(home.team), license, first).await?);
+    assert_eq!(node.verify(&home, "another-device").await?, Code::Valid);
+    home.clock.advance_seconds(59 * MINUTE);
+    let remember = || seats::remember(&home.app, "test", home.team, license, first);
+    assert!(remember().await.is_err_and(|error| error.to_string().contains("all 1 seats are taken")));
+    home.clock.advance_seconds(MINUTE);
+    assert!(remember().await?);
+    assert!(!remember().await?, "it has its seat");
+    assert_eq!(node.verify(&home, "the-first-device").await?, Code::Valid);
+    assert_eq!(node.verify(&home, "another-device").await?, Code::HwidLimitReached);
+    let history = home.history(node.license).await?;
+    let names: Vec<_> = history.iter().skip(3).map(|(recorded, _)| recorded.event_type.as_str()).collect();
+    assert_eq!(names, ["DeviceBound", "DeviceReleased", "DeviceBound"]);
     Ok(())
 }
 

@@ -18,6 +18,7 @@ on_both_stores!(
     what_cannot_be_is_refused_with_its_name,
     one_idempotency_key_makes_one_licence,
     devices_and_addresses_are_listed_forgotten_and_remembered,
+    a_forgotten_device_comes_back_where_there_is_no_limit_any_more,
     a_bought_licence_can_be_changed_without_losing_what_the_provider_says,
     a_buyer_gets_the_key_by_mail,
 );
@@ -321,6 +322,34 @@ async fn devices_and_addresses_are_listed_forgotten_and_remembered(backend: Back
     let addresses = format!("/licenses/id/{}/ip-address", text(&made["id"])?);
     let listed = program.get(&addresses).await?.data()?.clone();
     assert_eq!((&listed["ipAddresses"][0]["address"], &listed["totalResults"]), (&json!("127.0.0.1"), &json!(1)));
+    Ok(())
+}
+
+async fn a_forgotten_device_comes_back_where_there_is_no_limit_any_more(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let program = app.program("developer").await?;
+    let made = make(&program, &with(plain(&app), "hwidLimit", json!(1))).await?;
+    let (key, path) = (text(&made["licenseKey"])?, format!("/licenses/id/{}", text(&made["id"])?));
+    let hwids = async || {
+        let listed = program.get(&format!("{path}/hwid?showForgotten=true")).await?.data()?.clone();
+        Ok::<_, Error>(listed["hwids"][0].clone())
+    };
+    app.verify_from(key, &device()).await?;
+    let listed = hwids().await?;
+    let (one, seat) = (text(&listed["identifier"])?, format!("{path}/hwid/{}", text(&listed["id"])?));
+    program.patch(&seat, &json!({ "forgotten": true })).await?.data()?;
+    program.put(&path, &with(as_shown(&made), "hwidLimit", Value::Null)).await?.data()?;
+    assert_eq!(hwids().await?["status"], "forgotten", "it was not seen since");
+    assert_eq!(app.verify_from(key, one).await?.said(), (200, "VALID"));
+    assert_eq!(hwids().await?["status"], "active");
+
+    // Forgotten again it is forgotten, and who is remembered is so, seen or not.
+    program.patch(&seat, &json!({ "forgotten": true })).await?.data()?;
+    assert_eq!(hwids().await?["status"], "forgotten");
+    program.patch(&seat, &json!({ "forgotten": false })).await?.data()?;
+    assert_eq!(hwids().await?["status"], "active");
+    program.put(&path, &with(as_shown(&made), "hwidLimit", json!(1))).await?.data()?;
+    assert_eq!(app.verify_from(key, &device()).await?.code(), "HWID_LIMIT_REACHED", "it has its seat");
     Ok(())
 }
 
