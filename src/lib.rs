@@ -20,6 +20,7 @@ pub mod import;
 pub mod keys;
 pub mod licensing;
 pub mod mail;
+pub mod networks;
 pub mod opened;
 pub mod presence;
 pub mod proofs;

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::{AdminError, CONFLICTS_MAX, append, teams};
 use crate::activity::{RequestFilter, StoredRequest};
 use crate::app::App;
+use crate::networks::network;
 use crate::verification::asked::is_hardware_identifier;
-use crate::verification::blacklist::network;
 use crate::verification::explain::{self, Explanation, Question};
 
 /// The longest timeout: 180 days, in minutes.

@@ -1,6 +1,5 @@
 //! `keyledger serve`
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -12,6 +11,7 @@ use super::global::Global;
 use crate::activity::RETENTION_DAYS;
 use crate::config::DatabaseUrl;
 use crate::hooks::{AllowPrivate, Poster, PosterError};
+use crate::networks;
 use crate::serve_options::ServeOptions;
 
 /// A header's name, or nothing.
@@ -146,10 +146,7 @@ pub(super) struct ProxiesError(String);
 impl FromStr for Proxies {
     type Err = ProxiesError;
     fn from_str(text: &str) -> Result<Self, ProxiesError> {
-        let network = |part: &str| {
-            let address = part.parse::<IpAddr>().map(IpNet::from);
-            part.parse::<IpNet>().or(address).map_err(|_| ProxiesError(part.to_owned()))
-        };
+        let network = |part: &str| networks::network(part).ok_or_else(|| ProxiesError(part.to_owned()));
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(network).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -162,6 +159,7 @@ mod tests {
     fn proxies_are_networks_or_addresses() -> Result<(), Box<dyn std::error::Error>> {
         let networks = [IpNet::from_str("127.0.0.1/32")?, IpNet::from_str("::1/128")?, IpNet::from_str("10.0.0.0/8")?];
         assert_eq!("127.0.0.1, ::1/128,10.0.0.0/8".parse(), Ok(Proxies(networks.to_vec())));
+        assert_eq!("::ffff:10.0.0.0/104".parse(), Ok(Proxies(networks[2..].to_vec())));
         assert_eq!("".parse(), Ok(Proxies::default()));
         assert_eq!("localhost".parse::<Proxies>(), Err(ProxiesError("localhost".to_owned())));
         Ok(())

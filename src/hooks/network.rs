@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::networks;
+
 /// Addresses that are not in the public internet, or not one host's (IANA's IPv4 Special-Purpose Address Registry).
 const SPECIAL_V4: [(Ipv4Addr, u8); 16] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
@@ -72,8 +74,7 @@ impl FromStr for AllowPrivate {
                 allowed.all = true;
                 continue;
             }
-            let network = part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
-            allowed.networks.push(network.map_err(|_| AllowPrivateError(part.to_owned()))?);
+            allowed.networks.push(networks::network(part).ok_or_else(|| AllowPrivateError(part.to_owned()))?);
         }
         Ok(allowed)
     }

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use keyledger_events::event::team::BlacklistKind;
 
+use crate::networks::network;
+
 /// What a team refuses.
 #[derive(Debug, Clone, Default)]
 pub struct Blacklist {
@@ -40,12 +42,6 @@ impl Blacklist {
     }
 }
 
-/// An address or a network, as people write them.
-pub fn network(text: &str) -> Option<IpNet> {
-    let address = || text.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
-    text.parse::<IpNet>().ok().map(|network| network.trunc()).or_else(address)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +52,7 @@ mod tests {
         list.add(BlacklistKind::Address, "203.0.113.9");
         list.add(BlacklistKind::Address, "198.51.100.77/24");
         list.add(BlacklistKind::Address, "2001:db8::/32");
+        list.add(BlacklistKind::Address, "::ffff:192.0.2.0/120");
         list.add(BlacklistKind::Address, "nonsense");
         for (address, expected) in [
             ("203.0.113.9", true),
@@ -64,6 +61,8 @@ mod tests {
             ("198.51.101.1", false),
             ("2001:db8:1::1", true),
             ("2001:db9::1", false),
+            ("192.0.2.9", true),
+            ("192.0.3.9", false),
         ] {
             assert_eq!(list.has_address(address.parse()?), expected, "{address}");
         }

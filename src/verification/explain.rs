@@ -108,7 +108,7 @@ pub async fn explain(app: &App, team_id: TeamId, question: &Question) -> Result<
     let mut story = Story::default();
     let found = find(app, team_id, question, &mut story).await?;
     let Some((team, known)) = found else { return Ok(story.concluded(None)) };
-    let address = question.address.unwrap_or(NO_ADDRESS);
+    let address = question.address.unwrap_or(NO_ADDRESS).to_canonical();
     let id = |kind, identifier: String| Holder::new(app, team_id, known.license.id, kind, identifier).id;
     let asked = Asked {
         kind: RequestKind::Verify,

@@ -73,10 +73,13 @@ async fn the_blacklist_refuses_addresses_devices_and_countries(backend: Backend)
     };
     let network = block("--address", "203.0.113.77/24").await?;
     assert_eq!(network["value"], "203.0.113.0/24");
+    // What merely wraps IPv4 addresses is the network of these.
+    assert_eq!(block("--address", "::ffff:192.0.2.0/120").await?["value"], "192.0.2.0/24");
     block("--device", "a-stolen-device").await?;
     block("--country", "kp").await?;
     for (address, country, device, code) in [
         ("203.0.113.5", "DE", "an-honest-device", "IP_BLACKLISTED"),
+        ("192.0.2.5", "DE", "an-honest-device", "IP_BLACKLISTED"),
         ("198.51.100.5", "KP", "an-honest-device", "COUNTRY_BLACKLISTED"),
         ("198.51.100.5", "DE", "a-stolen-device", "HARDWARE_IDENTIFIER_BLACKLISTED"),
     ] {
@@ -84,6 +87,8 @@ async fn the_blacklist_refuses_addresses_devices_and_countries(backend: Backend)
             .await?;
     }
     assert_eq!(from("198.51.100.5", "DE", "an-honest-device").await?.0, 200);
+    let explain = ["license", "explain", &key, "--team", &app.team, "--address", "::ffff:203.0.113.5", "--json"];
+    assert_eq!(app.server.cli(&explain).await?["code"], "IP_BLACKLISTED");
     let id = network["id"].as_str().ok_or("no id")?;
     app.server.cli(&["blacklist", "remove", id, "--team", &app.team, "--json"]).await?;
     // Nobody is refused from memory: the removal counts at once.
