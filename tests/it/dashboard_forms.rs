@@ -57,6 +57,11 @@ async fn a_refused_form_comes_back_as_it_was_filled_in(backend: Backend) -> Test
     let range = "must be a whole number from 1 to 36,500, not “-1”";
     check_shows(&back, &[range, "value=\"auditor\" selected", "value=\"Audit\""]);
 
+    // What was filled in is filled into no other page's form, where it would be saved unawares.
+    owner.submit(&keys, &keys, &[("name", "Audit"), ("scope", "auditor"), ("days", "-1")]).await?;
+    let settings = owner.get(&format!("{root}/settings")).await?.text;
+    check_shows(&settings, &[range, "name=\"name\" value=\"Example Software\""]);
+
     // Whoever is a member already is not invited: that is no fault of the form, and it comes back all the same.
     let members = format!("{root}/members");
     let fields = [("email", "ada@example.test"), ("role", "auditor")];

@@ -121,10 +121,11 @@ impl Shell {
         id::fresh().to_string()
     }
 
-    /// What was filled in before it could not be used; otherwise what is so now.
-    pub(super) fn filled(&self, name: &str, now: impl ToString) -> String {
+    /// What was filled in in a form before it was refused; otherwise what is so now.
+    pub(super) fn filled(&self, form: &str, name: &str, now: impl ToString) -> String {
         self.flash
             .as_ref()
+            .filter(|_| self.refused(form))
             .and_then(|flash| flash.fields.iter().rev().find(|(known, _)| known == name))
             .map_or_else(|| now.to_string(), |(_, value)| value.clone())
     }
@@ -186,6 +187,8 @@ mod tests {
         assert!(shell.chosen("/extend", "type", "a", false) && shell.chosen("/extend", "type", "b", false));
         assert!(!shell.chosen("/extend", "keys", "on", true), "its box was not ticked");
         assert!(shell.chosen("/revoke", "how", "days", true), "as it is now");
+        assert_eq!(shell.filled("/extend", "how", "days"), "date");
+        assert_eq!((shell.filled("/revoke", "how", "days"), shell.filled("", "how", "")), ("days".into(), "".into()));
         shell.flash = None;
         assert!(shell.chosen("/extend", "how", "days", true) && !shell.refused("/extend"));
     }
