@@ -42,7 +42,12 @@ impl Position {
 
     /// The position after this one.
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The position before this one; [`Position::START`] has none.
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1).max(0))
     }
 }
 

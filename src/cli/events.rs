@@ -29,7 +29,7 @@ pub(super) enum EventsCommand {
         #[command(flatten)]
         filter: FilterArgs,
         /// Up to this position.
-        #[arg(long, value_name = "POSITION")]
+        #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
         to: Option<i64>,
         #[command(flatten)]
         limit: LimitArg,
@@ -49,7 +49,7 @@ pub(super) enum EventsCommand {
 #[derive(Debug, Args)]
 pub(super) struct FilterArgs {
     /// From this position on.
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
     from: Option<i64>,
     #[command(flatten)]
     team: AnyTeamArg,

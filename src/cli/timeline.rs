@@ -57,7 +57,7 @@ pub(super) struct PartArgs {
     #[command(flatten)]
     team: AnyTeamArg,
     /// Only what is behind this position.
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
     after: Option<i64>,
     #[command(flatten)]
     limit: LimitArg,

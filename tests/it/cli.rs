@@ -152,7 +152,7 @@ async fn a_licence_is_shown_as_it_was(backend: Backend) -> TestResult {
 async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
     let app = TestApp::builder(backend).build().await?;
     let unknown = Uuid::new_v4().to_string();
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 13] = [
         (&["licence"], 2, "licence"),
         (&["team", "create"], 2, "NAME"),
         (&["license", "list", "--nonsense"], 2, "--nonsense"),
@@ -165,6 +165,8 @@ async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
             "no/such/file",
         ),
         (&["events", "list", "--since", "yesterday"], 2, "2026-01-31T18:30:00Z"),
+        (&["events", "list", "--from=-9223372036854775808"], 2, "-9223372036854775808 is not in 0.."),
+        (&["audit", "prove", "0"], 2, "0 is not in 1.."),
         (&["license", "list", "--team", "acme"], 2, "keyledger team list"),
         // Nobody listens there.
         (&["team", "list", "--database-url", "postgres://me:secret@127.0.0.1:1/ledger"], 1, "refused"),
@@ -178,6 +180,8 @@ async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
         assert!(output.stdout.is_empty(), "{args:?} says on stdout: {}", String::from_utf8_lossy(&output.stdout));
         assert!(!said.contains("secret@"), "{args:?}: {said}");
     }
+    let behind_all = app.server.cli(&["events", "list", "--from=9223372036854775807", "--json"]).await?;
+    assert_eq!(behind_all, json!([]));
     for (name, value) in [("KEYLEDGER_LOG", "inof"), ("KEYLEDGER_LOG_FORMAT", "xml")] {
         let output = app.server.command(&["team", "list"]).env(name, value).output()?;
         let said = String::from_utf8_lossy(&output.stderr);

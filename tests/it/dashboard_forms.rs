@@ -163,6 +163,14 @@ async fn a_question_without_an_answer_keeps_its_page(backend: Backend) -> TestRe
     assert_eq!(shown.status, 404);
     check_shows(&shown.text, &["There is no licence AAAAA", "value=\"AAAAA\"", "value=\"VALID\"", "Sign out"]);
 
+    // Behind the last event there is nothing, however far behind.
+    assert_eq!(owner.get(&format!("{root}/audit?after=9223372036854775807")).await?.status, 200);
+    for query in ["before=-9223372036854775808", "after=-1"] {
+        let shown = owner.get(&format!("{root}/audit?{query}")).await?;
+        assert_eq!(shown.status, 422, "{query}");
+        check_shows(&shown.text, &["must be a position in the ledger, not “-"]);
+    }
+
     // Whatever else goes wrong, the menu stays, for members.
     for page in ["customers/nobody", "licenses?before=yesterday", "nothing-here"] {
         let shown = owner.get(&format!("{root}/{page}")).await?;

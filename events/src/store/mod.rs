@@ -218,7 +218,7 @@ pub trait Ledger: Send + Sync + 'static {
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<RecordedEvent>, LedgerError> {
         let mut events = Vec::new();
         for position in positions.iter().take(usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX)) {
-            let page = self.read(Position((position.0 - 1).max(0)), 1).await?;
+            let page = self.read(position.previous(), 1).await?;
             events.extend(page.into_iter().filter(|event| event.position == *position));
         }
         events.sort_by_key(|event| event.position);

@@ -78,8 +78,7 @@ impl Reader {
     }
 
     fn of(ledger: SharedLedger, source: Source, filter: EventFilter, from: Position) -> Self {
-        let after = Position((from.0 - 1).max(0));
-        Self { ledger, source, filter, after, page: VecDeque::new(), scanned: 0 }
+        Self { ledger, source, filter, after: from.previous(), page: VecDeque::new(), scanned: 0 }
     }
 
     /// As [`Reader::new`], for what is in the ledger now: of a single stream only that stream is read. Which teams

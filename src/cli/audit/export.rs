@@ -37,7 +37,7 @@ pub(in crate::cli) struct ExportArgs {
     #[arg(long = "type", value_name = "NAME")]
     types: Vec<String>,
     /// Only events after this position.
-    #[arg(long, value_name = "POSITION")]
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
     after: Option<i64>,
 }
 

@@ -39,7 +39,7 @@ pub(super) enum AuditCommand {
     /// Prove that the event at a position is in the tree of a checkpoint.
     Prove {
         /// The event's position.
-        #[arg(value_name = "POSITION")]
+        #[arg(value_name = "POSITION", value_parser = clap::value_parser!(i64).range(1..))]
         position: i64,
         /// Against the checkpoint over so many events [default: the newest].
         #[arg(long, value_name = "EVENTS")]

@@ -18,7 +18,8 @@ const ROWS_PLACES: usize = ROWS as usize;
 /// When it is no position.
 pub(super) fn position(query: &Fields, name: &str) -> Result<Option<Position>, Problem> {
     let bad = |text: &str| Problem::unusable(format!("“{name}” must be a position in the ledger, not “{text}”."));
-    query.text(name).map(|text| text.parse().map(Position).map_err(|_| bad(text))).transpose()
+    let parse = |text: &str| text.parse().ok().filter(|number: &i64| *number >= 0).map(Position);
+    query.text(name).map(|text| parse(text).ok_or_else(|| bad(text))).transpose()
 }
 
 /// Which page is wanted: `?before=<position>`, or the newest rows.

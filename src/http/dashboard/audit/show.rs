@@ -139,8 +139,8 @@ async fn everything(app: &App, team: TeamId, query: &Fields) -> Result<Found, Pr
     let head = app.ledger.head().await?.position;
     let before = position(query, "before")?.map_or(head.next(), |before| before.min(head.next()));
     let reader = Reader::new(app.ledger.clone(), filter, before);
-    let lowest = (before.0 - 1 - LOOKED_THROUGH_MAX).max(0);
-    let (mut events, mut end) = (Vec::new(), before.0 - 1);
+    let (mut events, mut end) = (Vec::new(), before.previous().0);
+    let lowest = (end - LOOKED_THROUGH_MAX).max(0);
     while events.len() < wanted && end > lowest {
         let begin = (end - i64::from(READ)).max(lowest);
         let mut piece = app.ledger.read(Position(begin), READ).await?;
