@@ -1,7 +1,5 @@
 //! The query of a list: which page, how large, in which order.
 
-use std::collections::BTreeMap;
-
 use axum::extract::Query;
 use axum::http::Uri;
 use keyledger_projections::{NumberedPage, Order};
@@ -14,13 +12,20 @@ use crate::http::envelope::ApiError;
 const SIZES: [u32; 4] = [10, 25, 50, 100];
 /// The size unless somebody says otherwise.
 const SIZE: u32 = 25;
+/// Ids of one parameter at most.
+const IDS_MAX: usize = 100;
+/// Filters that programs may know from elsewhere. Where a list has none of the name, to answer everything would be to
+/// answer another question.
+const FILTERS: [&str; 8] =
+    ["productIds", "customerIds", "search", "metadataKey", "metadataValue", "status", "productId", "customerId"];
 /// The last page that can be asked for: beyond it a list is to be narrowed down.
 const PAGE_MAX: u32 = 100_000;
 
 /// A list's query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListQuery {
-    parameters: BTreeMap<String, String>,
+    /// In order, as they were given.
+    parameters: Vec<(String, String)>,
     /// From 1.
     page: u32,
     /// Rows of a page.
@@ -34,8 +39,8 @@ impl ListQuery {
     pub(super) fn read(uri: &Uri) -> Result<Self, ApiError> {
         let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
         let pairs = pairs.map_err(|_| ApiError::bad_request("the query of the URL is not well-formed"))?;
-        let parameters: BTreeMap<String, String> = pairs.0.into_iter().collect();
-        let number = |name: &str, otherwise: u32| match parameters.get(name) {
+        let parameters = pairs.0;
+        let number = |name: &str, otherwise: u32| match last(&parameters, name) {
             None => Ok(otherwise),
             Some(text) => text.parse().map_err(|_| ApiError::bad_request(format!("{name}: must be a whole number"))),
         };
@@ -46,7 +51,7 @@ impl ListQuery {
         if !SIZES.contains(&size) {
             return Err(ApiError::bad_request("pageSize: must be 10, 25, 50 or 100"));
         }
-        let ascending = match parameters.get("sortDirection").map(String::as_str) {
+        let ascending = match last(&parameters, "sortDirection") {
             Some("asc") => true,
             None | Some("desc") => false,
             Some(_) => return Err(ApiError::bad_request("sortDirection: must be asc or desc")),
@@ -54,15 +59,29 @@ impl ListQuery {
         Ok(Self { parameters, page, size, ascending })
     }
 
-    /// A parameter's text.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.parameters.get(name).map(String::as_str)
+    /// The same, of a list with these filters and no others.
+    pub(super) fn filtered(uri: &Uri, filters: &[&str]) -> Result<Self, ApiError> {
+        let query = Self::read(uri)?;
+        let foreign = |name: &str| FILTERS.contains(&name) && !filters.contains(&name);
+        let Some((name, _)) = query.parameters.iter().find(|(name, _)| foreign(bare(name))) else { return Ok(query) };
+        let there_are = if filters.is_empty() { "none".to_owned() } else { filters.join(", ") };
+        Err(ApiError::bad_request(format!("{}: is no filter of this list; its filters: {there_are}", bare(name))))
     }
 
-    /// The ids of a parameter, with commas between them.
+    /// A parameter's text.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        last(&self.parameters, name)
+    }
+
+    /// The ids of a parameter, with commas between them or each by itself: `productIds=A&productIds=B`, `productIds[]=A`.
     pub(super) fn ids(&self, name: &str) -> Result<Vec<Uuid>, ApiError> {
-        let parts = self.get(name).unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(|part| access::id(part, name)).collect()
+        let values = self.parameters.iter().filter(|(known, _)| bare(known) == name);
+        let parts = values.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|part| !part.is_empty());
+        let ids = parts.map(|part| access::id(part, name)).collect::<Result<Vec<_>, _>>()?;
+        match ids.len() {
+            0..=IDS_MAX => Ok(ids),
+            many => Err(ApiError::bad_request(format!("{name}: must have {IDS_MAX} ids at most, not {many}"))),
+        }
     }
 
     /// `true` or `false`.
@@ -114,6 +133,16 @@ impl ListQuery {
     }
 }
 
+/// The value of a parameter; the last one of the name.
+fn last<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    parameters.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// A parameter's name without the brackets that some programs put behind that of a list: `productIds[]`, `productIds[0]`.
+fn bare(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +163,41 @@ mod tests {
             let name = bad.split('=').next().unwrap_or_default();
             assert!(check(bad).is_err_and(|error| error.contains(name)), "{bad}");
         }
+    }
+
+    #[test]
+    fn ids_are_counted_however_they_are_given() -> Result<(), Box<dyn std::error::Error>> {
+        let ids: Vec<_> = (0..=IDS_MAX).map(|_| Uuid::new_v4().to_string()).collect();
+        let of = |query: String| -> Result<_, Box<dyn std::error::Error>> {
+            let query = ListQuery::read(&format!("/x?{query}").parse()?).map_err(|error| format!("{error:?}"))?;
+            let found = query.ids("productIds").map_err(|error| format!("{error:?}"));
+            Ok(found.map(|ids| ids.iter().map(Uuid::to_string).collect::<Vec<_>>()))
+        };
+        let (a, b) = (&ids[0], &ids[1]);
+        for query in [
+            format!("productIds={a},{b}"),
+            format!("productIds={a}&page=1&productIds={b}"),
+            format!("productIds[]={a}&productIds%5B%5D={b}"),
+            format!("productIds[0]={a}&productIds[1]={b}&productIdsOf=x"),
+        ] {
+            assert_eq!(of(query.clone())?.as_deref(), Ok(&ids[..2]), "{query}");
+        }
+        assert_eq!(of(format!("productIds={}", ids[1..].join(",")))?.map(|ids| ids.len()), Ok(IDS_MAX));
+        assert!(of(format!("productIds={}", ids.join(",")))?.is_err_and(|error| error.contains("100 ids at most")));
+        Ok(())
+    }
+
+    #[test]
+    fn a_filter_that_there_is_not_is_refused_and_any_other_name_is_not() -> Result<(), Box<dyn std::error::Error>> {
+        let read = |query: &str| -> Result<_, Box<dyn std::error::Error>> {
+            let uri = format!("/x?{query}").parse()?;
+            Ok(ListQuery::filtered(&uri, &["productIds", "customerIds"]).map_err(|error| format!("{error:?}")).err())
+        };
+        for name in ["metadataKey", "metadataValue", "status", "search", "productId", "customerId", "status[]"] {
+            let refused = read(&format!("pageSize=10&{name}=x"))?.unwrap_or_default();
+            assert!(refused.contains(bare(name)) && refused.contains("productIds, customerIds"), "{refused}");
+        }
+        assert_eq!(read("productIds=&customerIds[]=&utm_source=x")?, None);
+        Ok(())
     }
 }

@@ -212,6 +212,20 @@ async fn lists_are_paged_sorted_and_filtered(backend: Backend) -> TestResult {
     let of_both = vec![ids[8].clone(), ids[4].clone(), ids[0].clone()];
     assert_eq!(page(&format!("productIds={second}")).await?, (of_both.clone(), false, json!(3)));
     assert_eq!(page(&format!("customerIds={customer}&productIds={},{second}", app.product)).await?.0, of_both);
+    let each = format!("customerIds[]={customer}&productIds={}&productIds={second}&utm_source=x", app.product);
+    assert_eq!(page(&each).await?.0, of_both);
+    for filter in ["metadataKey", "metadataValue", "status", "search", "productId", "customerId"] {
+        let refused = program.get(&format!("/licenses?{filter}=x")).await?;
+        let expected = format!("{filter}: is no filter of this list; its filters: productIds, customerIds");
+        assert_eq!((refused.status, refused.details()), (400, expected.as_str()));
+    }
+    let many: Vec<_> = (0..500).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+    for name in ["productIds", "customerIds"] {
+        assert_eq!(program.get(&format!("/licenses?{name}={}", many[..100].join(","))).await?.status, 200);
+        let refused = program.get(&format!("/licenses?{name}={}", many.join(","))).await?;
+        let expected = format!("{name}: must have 100 ids at most, not 500");
+        assert_eq!((refused.status, refused.details()), (400, expected.as_str()));
+    }
     assert!(page(&format!("customerIds={}", uuid::Uuid::new_v4())).await?.0.is_empty());
     let path = format!("/licenses/id/{}", text(&ids[3])?);
     let shown = program.get(&path).await?;

@@ -64,7 +64,7 @@ impl From<CustomerBody> for Profile {
     security(("bearer" = []))
 )]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
-    let query = ListQuery::read(&uri)?;
+    let query = ListQuery::filtered(&uri, &["search"])?;
     let page = query.numbered()?;
     let app = &front.app;
     let mut found = customers::page(app, access.team_id, query.get("search"), page).await?;

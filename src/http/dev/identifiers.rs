@@ -61,7 +61,7 @@ pub(super) async fn addresses(
 
 async fn list(front: &Front, access: &Access, kind: SeatKind, id: &str, uri: &Uri) -> Result<Value, ApiError> {
     let license = by_id(&front.app, access.team_id, access::id(id, "licenseId")?).await?;
-    let query = ListQuery::read(uri)?;
+    let query = ListQuery::filtered(uri, &["showForgotten"])?;
     let forgotten = query.flag("showForgotten")?;
     let mut all = seats::of_kind(&front.app, access.team_id, &license, kind).await?;
     all.retain(|seat| forgotten || seat.status != SeatStatus::Forgotten);

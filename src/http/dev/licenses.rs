@@ -34,7 +34,7 @@ use crate::licensing::commands::Command;
     security(("bearer" = []))
 )]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
-    let query = ListQuery::read(&uri)?;
+    let query = ListQuery::filtered(&uri, &["productIds", "customerIds"])?;
     let (product_ids, customer_ids) = (query.ids("productIds")?, query.ids("customerIds")?);
     let filter = LicenseFilter { product_ids, customer_ids, ..LicenseFilter::default() };
     let (mut found, total) = licenses::page(&front.app, access.team_id, &filter, query.numbered()?).await?;

@@ -87,7 +87,7 @@ impl From<ProductBody> for Description {
     security(("bearer" = []))
 )]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
-    let query = ListQuery::read(&uri)?;
+    let query = ListQuery::filtered(&uri, &[])?;
     query.numbered()?;
     let mut all = products::list(&front.app, access.team_id).await?;
     if query.get("sortColumn") == Some("updatedAt") {

@@ -22,6 +22,9 @@ use crate::http::openapi::{Envelope, Errors, Explained, RequestPage, RequestPara
 use crate::http::read;
 use crate::verification::explain::Question;
 
+/// What the list can be filtered by.
+const FILTERS: [&str; 7] = ["licenseId", "code", "device", "address", "kind", "from", "until"];
+
 #[utoipa::path(
     get,
     operation_id = "listRequests",
@@ -33,7 +36,7 @@ use crate::verification::explain::Question;
     security(("bearer" = []))
 )]
 pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -> Result<Reply, ApiError> {
-    let query = ListQuery::read(&uri)?;
+    let query = ListQuery::filtered(&uri, &FILTERS)?;
     let text = |name: &str| query.get(name).map(str::to_owned);
     let time = |name: &str| match query.get(name) {
         None => Ok(None),

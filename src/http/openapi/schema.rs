@@ -266,10 +266,10 @@ queries! {
     },
     /// Which licences.
     LicenseFilterParams {
-        /// Those that open one of these products: ids with commas between them.
+        /// Those that open one of these products: up to 100 ids, with commas between them or in a parameter each.
         #[param(required = false)]
         product_ids: String,
-        /// Those that one of these customers holds.
+        /// Those that one of these customers holds: up to 100 ids, given likewise.
         #[param(required = false)]
         customer_ids: String,
     },
