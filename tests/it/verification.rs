@@ -15,6 +15,8 @@ on_both_stores!(
     a_bad_request_names_the_field,
     the_first_accepted_verification_starts_the_clock_and_a_refused_one_does_not,
     what_was_asked_is_in_the_log_and_not_in_the_ledger,
+    a_strangers_texts_are_not_kept_whole,
+    an_unreadable_path_is_answered_like_any_bad_request,
     a_verification_is_explained_step_by_step,
     too_many_questions_are_told_to_wait,
     a_revocation_is_honoured_by_every_node,
@@ -157,6 +159,37 @@ async fn what_was_asked_is_in_the_log_and_not_in_the_ledger(backend: Backend) ->
     assert_eq!(refused.as_array().map(Vec::len), Some(2));
     let used = app.license_of(&id).await?;
     assert_eq!(used["lastUsedAt"].as_str().map(|text| &text[..16]), accepted["at"].as_str().map(|text| &text[..16]));
+    Ok(())
+}
+
+async fn a_strangers_texts_are_not_kept_whole(backend: Backend) -> TestResult {
+    let app = TestApp::selling(backend, unlimited()).await?;
+    let (_, key) = app.sell("").await?;
+    let fields = json!({
+        "hardwareIdentifier": "é".repeat(1_000), "version": "1".repeat(255), "branch": "b".repeat(255),
+    });
+    assert_eq!(app.verify("AAAAA-AAAAA-AAAAA-AAAAA-AAAAA", &fields).await?.code(), "LICENSE_NOT_FOUND");
+    assert_eq!(app.verify(&key, &fields).await?.said(), (200, "VALID"));
+    let listed = eventually("the log is written", async || {
+        let listed = app.server.cli(&["requests", "list", "--team", &app.team, "--json"]).await?;
+        Ok(listed.as_array().filter(|all| all.len() == 2).cloned())
+    })
+    .await?;
+    let of =
+        |entry: &Value| ["device", "version", "branch"].map(|name| entry[name].as_str().map(|t| t.chars().count()));
+    assert_eq!(of(&listed[1]), [Some(100); 3]);
+    assert_eq!(of(&listed[0]), [Some(1_000), Some(255), Some(255)]);
+    Ok(())
+}
+
+async fn an_unreadable_path_is_answered_like_any_bad_request(backend: Backend) -> TestResult {
+    let app = TestApp::selling(backend, unlimited()).await?;
+    let body = json!({ "licenseKey": "AAAAA-AAAAA-AAAAA-AAAAA-AAAAA", "challenge": "sign-me-too" });
+    for action in ["verify", "heartbeat"] {
+        let verdict = ask(&app.http, &app.server, "%FF", action, &body).await?;
+        assert_eq!((verdict.said(), verdict.details()), ((400, "BAD_REQUEST"), "teamId: must be a UUID"));
+        verdict.check_signature(&app.server, "sign-me-too").await?;
+    }
     Ok(())
 }
 

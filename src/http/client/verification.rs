@@ -218,6 +218,15 @@ fn note(front: &Front, team: TeamId, asked: &Asked, caller: &Caller, verified: &
     activity.verified(license_id, seen, request);
 }
 
+/// Characters of a program's texts in an entry about no licence: a stranger must not fill the disk with them.
+const STRANGERS_TEXT_CHARS_MAX: usize = 100;
+
+/// As much of a text as an entry keeps.
+fn kept(text: &str, license_id: Option<uuid::Uuid>) -> &str {
+    let end = text.char_indices().nth(STRANGERS_TEXT_CHARS_MAX).filter(|_| license_id.is_none());
+    end.map_or(text, |(end, _)| &text[..end])
+}
+
 #[expect(clippy::too_many_arguments, reason = "an entry has many columns")]
 fn logged<'a>(
     team: TeamId,
@@ -229,6 +238,7 @@ fn logged<'a>(
     at: Timestamp,
     begun: Instant,
 ) -> LoggedRequest<&'a str> {
+    let text = |text: fn(&Asked) -> Option<&str>| asked.and_then(text).map(|text| kept(text, license_id));
     LoggedRequest {
         at,
         team,
@@ -237,11 +247,11 @@ fn logged<'a>(
         license_id,
         product_id: asked.and_then(|asked| asked.product_id),
         customer_id: asked.and_then(|asked| asked.customer_id),
-        device: asked.and_then(|asked| asked.hardware_identifier.as_deref()),
+        device: text(|asked| asked.hardware_identifier.as_deref()),
         address: Some(address),
         country: caller.country.as_deref(),
-        version: asked.and_then(|asked| asked.version.as_deref()),
-        branch: asked.and_then(|asked| asked.branch.as_deref()),
+        version: text(|asked| asked.version.as_deref()),
+        branch: text(|asked| asked.branch.as_deref()),
         latency_us: i64::try_from(begun.elapsed().as_micros()).unwrap_or(i64::MAX),
     }
 }
