@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -30,12 +31,12 @@ use crate::verification::{Asked, BadField, Caller, Code, Holder, Verified};
 )]
 pub(super) async fn verify(
     State(front): State<Front>,
-    Path(team): Path<String>,
+    team: Result<Path<String>, PathRejection>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    handle(RequestKind::Verify, &front, &team, peer, &headers, body).await
+    handle(RequestKind::Verify, &front, team, peer, &headers, body).await
 }
 
 #[utoipa::path(
@@ -50,18 +51,18 @@ pub(super) async fn verify(
 )]
 pub(super) async fn heartbeat(
     State(front): State<Front>,
-    Path(team): Path<String>,
+    team: Result<Path<String>, PathRejection>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    handle(RequestKind::Heartbeat, &front, &team, peer, &headers, body).await
+    handle(RequestKind::Heartbeat, &front, team, peer, &headers, body).await
 }
 
 async fn handle(
     kind: RequestKind,
     front: &Front,
-    team: &str,
+    team: Result<Path<String>, PathRejection>,
     peer: SocketAddr,
     headers: &HeaderMap,
     body: Body,
@@ -73,7 +74,7 @@ async fn handle(
     };
     let caller = caller(front, peer, headers);
     let parsed = Asked::parse(kind, &bytes);
-    let Ok(team) = team.parse::<TeamId>() else {
+    let Some(team) = team.ok().and_then(|Path(team)| team.parse::<TeamId>().ok()) else {
         let challenge = challenge(&parsed);
         return respond(front, &Reply::refusal(Code::BadRequest, "teamId: must be a UUID"), challenge);
     };
