@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::judge::Judge;
+use super::refusal::is_refusal;
 use super::{AppendOutcome, Observer, PreparedRequest, WriterError};
 use crate::clock::SharedClock;
 use crate::envelope::RecordedEvent;
@@ -225,11 +226,6 @@ impl Failure {
             Self::Unknown(lost) => WriterError::Unknown(lost.error),
         }
     }
-}
-
-/// Whether the cause lies in what was sent: a constraint, a value that the database or its driver does not take.
-fn is_refusal(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(_) | sqlx::Error::Encode(_) | sqlx::Error::Protocol(_))
 }
 
 fn names(requests: &[PreparedRequest]) -> (Vec<(crate::TeamId, crate::StreamId)>, Vec<uuid::Uuid>) {

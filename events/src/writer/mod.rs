@@ -7,6 +7,7 @@
 
 mod batch;
 mod judge;
+mod refusal;
 mod restore;
 
 use std::sync::Arc;
