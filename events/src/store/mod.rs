@@ -138,6 +138,12 @@ pub trait AppendTx: Send {
     /// # Errors
     /// [`LedgerError::CommitUnknown`] when the connection broke meanwhile.
     async fn commit(self: Box<Self>) -> Result<(), LedgerError>;
+
+    /// Ends it with nothing appended, and answers when everything that is in the ledger by then is as durable as an
+    /// append of its own would be.
+    async fn settle(self: Box<Self>) -> Result<(), LedgerError> {
+        Ok(())
+    }
 }
 
 /// An append-only store of events.

@@ -134,11 +134,16 @@ impl Batcher {
     }
 
     /// Whether a lost commit is in the ledger. Taking the head lock waits for the orphaned transaction, so what is
-    /// stored then is the truth. The leaf hash tells our event from another node's at the same position.
+    /// stored then is the truth. The leaf hash tells our event from another node's at the same position. What is there
+    /// may not have reached a standby yet that its commit waited for: it has when this look is settled.
     async fn went_through(&self, lost: &LostCommit) -> Result<bool, LedgerError> {
-        let _locked = self.ledger.begin_append().await?;
+        let locked = self.ledger.begin_append().await?;
         let stored = self.ledger.read(Position(lost.last.0 - 1), 1).await?;
-        Ok(stored.first().is_some_and(|event| event.leaf_hash == lost.leaf_hash))
+        let is_ours = stored.first().is_some_and(|event| event.leaf_hash == lost.leaf_hash);
+        if is_ours {
+            locked.settle().await?;
+        }
+        Ok(is_ours)
     }
 
     async fn attempt(&self, requests: &[PreparedRequest]) -> Result<Vec<AppendOutcome>, Failure> {

@@ -40,12 +40,17 @@ async fn lose_a_batch(writer: Writer, ledger: SharedLedger, lose: impl FnOnce())
     Ok(())
 }
 
-async fn through_the_proxy(home: Arc<Home>, how: Cut) -> TestResult {
+async fn behind_a_proxy(home: &Home) -> TestResult<(Proxy, SharedLedger)> {
     let direct = home.postgres_options()?;
     let proxy = Proxy::start(SocketAddr::new(direct.get_host().parse()?, direct.get_port())).await?;
     let options = direct.port(proxy.port).ssl_mode(sqlx::postgres::PgSslMode::Disable);
     let through = PgPoolOptions::new().max_connections(2).connect_with(options).await?;
-    let ledger: SharedLedger = Arc::new(PostgresLedger::open(&through).await?);
+    let ledger = Arc::new(PostgresLedger::open(&through).await?);
+    Ok((proxy, ledger))
+}
+
+async fn through_the_proxy(home: Arc<Home>, how: Cut) -> TestResult {
+    let (proxy, ledger) = behind_a_proxy(&home).await?;
     let (writer, _) = home.writer_on(ledger);
     lose_a_batch(writer, home.ledger().await?, || proxy.cut_next_commit(how)).await?;
     assert!(proxy.has_cut(), "no COMMIT came by: the test tested nothing");
@@ -62,6 +67,35 @@ async fn a_commit_that_never_reached_the_server_is_done_again() -> TestResult {
 async fn a_commit_whose_answer_was_lost_is_not_done_again() -> TestResult {
     // Guards: the server commits, the answer is lost; a blind second try would be answered "already applied".
     run(Engine::Postgres, |home| through_the_proxy(home, Cut::AfterServer)).await
+}
+
+/// The transactions that the ledger's last event and its head row were last written by.
+async fn last_written(home: &Home) -> TestResult<(String, String)> {
+    let select = "SELECT event.xmin::text, head.xmin::text FROM ledger.ledger_head head \
+                  JOIN ledger.event ON event.position = head.position";
+    Ok(sqlx::query_as(select).fetch_one(&home.postgres().await?).await?)
+}
+
+#[tokio::test]
+async fn a_commit_that_a_standby_may_not_have_is_followed_by_one_that_waits_for_it() -> TestResult {
+    // Guards: a commit waits for the synchronous standby, the server is restarted, the event is visible and no standby
+    // has it: only a commit after it that is answered says that the standby has both.
+    run(Engine::Postgres, |home| async move {
+        let (proxy, ledger) = behind_a_proxy(&home).await?;
+        let (writer, _) = home.writer_on(ledger);
+        let team = TeamId(id::fresh());
+        for (position, cut) in [(1, false), (2, true)] {
+            if cut {
+                proxy.cut_next_commit(Cut::AfterServer);
+            }
+            let outcome = writer.append(on_any(team, stream(), "sold")).await?;
+            assert_eq!(outcome, AppendOutcome::Appended { last: Position(position) });
+            let (event, head) = last_written(&home).await?;
+            assert_eq!(event != head, cut, "{event} {head}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
