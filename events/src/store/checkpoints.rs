@@ -55,7 +55,7 @@ impl Checkpoints {
         let inner = inner.clone();
         let work = move || {
             match inner.run() {
-                Ok(left) => inner.due_at.store(left + AGAIN_PAGES, Ordering::Relaxed),
+                Ok(left) => inner.due_at.store(left.unwrap_or(pages) + AGAIN_PAGES, Ordering::Relaxed),
                 Err(error) => tracing::warn!(%error, file = %inner.path.display(), "the log of changes grows for now"),
             }
             inner.under_way.store(false, Ordering::Release);
@@ -68,13 +68,14 @@ impl Checkpoints {
 }
 
 impl Inner {
-    /// Moves what can be moved; tells how long the log is.
-    fn run(&self) -> Result<u32, rusqlite::Error> {
+    /// Moves what can be moved; tells how long the log is, unless another process is at it.
+    fn run(&self) -> Result<Option<u32>, rusqlite::Error> {
         let connection = connect(&self.path)?;
-        let mut log = move_pages(&connection)?;
+        let Some(mut log) = move_pages(&connection)? else { return Ok(None) };
         for _ in 1..ROUNDS_MAX {
             // What was written while the pages before it were moved.
-            let before = std::mem::replace(&mut log, move_pages(&connection)?);
+            let Some(now) = move_pages(&connection)? else { return Ok(None) };
+            let before = std::mem::replace(&mut log, now);
             if log.saturating_sub(before) <= LAST_PAGES {
                 break;
             }
@@ -86,9 +87,11 @@ impl Inner {
 }
 
 /// Moves the pages that are in the log when it begins, as far as nobody needs the file without them; tells how long the log
-/// is. It waits for nobody, and nobody waits for it.
-fn move_pages(connection: &Connection) -> Result<u32, rusqlite::Error> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
+/// is. It waits for nobody, and nobody waits for it; where another process is at it already it does nothing and knows
+/// nothing.
+fn move_pages(connection: &Connection) -> Result<Option<u32>, rusqlite::Error> {
+    let log: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+    Ok(u32::try_from(log).ok())
 }
 
 #[cfg(test)]
@@ -97,6 +100,7 @@ mod tests {
 
     use sqlx::Row as _;
 
+    use super::{connect, move_pages};
     use crate::store::files::LOG_BYTES_MAX;
     use crate::store::{SpotWriter, open_sqlite};
 
@@ -147,5 +151,31 @@ mod tests {
             }
             assert!(begun.elapsed() < PATIENCE, "the log still has {log} pages");
         }
+    }
+
+    /// Interleaving: another process moves pages, and waits for a reader to let it, when ours is due.
+    #[tokio::test]
+    async fn where_another_process_moves_the_pages_there_is_nothing_to_do() -> TestResult {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("some.db");
+        let file = open_sqlite(&path, true).await?;
+        sqlx::query("CREATE TABLE t (id INTEGER PRIMARY KEY, bytes BLOB)").execute(&file.writer).await?;
+        let mut reader = file.readers.begin_with("BEGIN DEFERRED").await?;
+        sqlx::query("SELECT count(*) FROM t").execute(&mut *reader).await?;
+        write(&file.spot, 1).await?;
+        let ours = connect(&path)?;
+        assert!(move_pages(&ours)?.is_some());
+        let theirs = connect(&path)?;
+        theirs.busy_timeout(PATIENCE)?;
+        let checkpoint = move || theirs.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        let at_work = tokio::task::spawn_blocking(checkpoint);
+        let begun = Instant::now();
+        while move_pages(&ours)?.is_some() {
+            assert!(begun.elapsed() < PATIENCE, "the other one never began");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        reader.rollback().await?;
+        assert_eq!(at_work.await??, 0, "the other one was not disturbed");
+        Ok(())
     }
 }
