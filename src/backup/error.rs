@@ -22,6 +22,18 @@ pub enum BackupError {
     /// One folder for both copies.
     #[error("{0} is to hold both copies; name a folder of its own for the keys, or none")]
     SamePlace(PathBuf),
+    /// One folder in the other.
+    #[error(
+        "of {} and {} one lies in the other; name a folder outside for the keys, or leave out --keys-to",
+        ledger.display(),
+        keys.display()
+    )]
+    Nested {
+        /// The folder for the ledger.
+        ledger: PathBuf,
+        /// The folder for the keys.
+        keys: PathBuf,
+    },
     /// Somebody else is writing there.
     #[error("another backup is being written to {0}; wait for it or name another folder")]
     Busy(PathBuf),
@@ -46,8 +58,8 @@ pub enum BackupError {
     Keys(#[from] sqlx::Error),
     /// Some keys are under the master key from before, others under the next one: no one master key opens the copy.
     #[error(
-        "the master key is being rotated; run it again afterwards. When no rotation is under way any more, \
-         `keyledger keys rotate-master` finishes the one that was cut short"
+        "the master key is being rotated, or was while the copy was taken; run it again afterwards. When it says so again \
+         although no rotation is under way, `keyledger keys rotate-master` finishes the one that was cut short"
     )]
     Rotating,
     /// The master key cannot be read.

@@ -17,6 +17,8 @@ mod master_key;
 mod restore;
 mod sums;
 mod take;
+#[cfg(test)]
+mod tests;
 
 pub use archive::Archive;
 pub use error::{BackupError, CopyError, RestoreCopyError};

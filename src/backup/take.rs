@@ -70,19 +70,17 @@ pub async fn take(
     if let Some(target) = archive.door.restoring().await? {
         return Err(LedgerError::Restoring { position: head.position, target: target.position }.into());
     }
-    if to.keys.as_ref() == Some(&to.ledger) {
-        return Err(BackupError::SamePlace(to.ledger.clone()));
-    }
+    let keys_to = apart(to)?;
     refuse_without_keys(&*archive.ledger, &*archive.keys).await?;
     let in_force = steady_master(archive).await?;
     let master_key = to.master_key.as_ref().map(|source| master_key::in_force(source, in_force)).transpose()?;
     let folder = NewFolder::begin(&to.ledger)?;
-    let keys_place = to.keys.clone().unwrap_or_else(|| folder.inside(KEYS_FOLDER));
+    let keys_place = keys_to.map_or_else(|| folder.inside(KEYS_FOLDER), Path::to_owned);
     let keys_folder = NewFolder::begin_again(&keys_place)?;
 
     let (events, first) = copy_events(archive, &head, &folder, &mut progress).await?;
     let point = LedgerPoint::new(first, head.position, &head.frontier);
-    let (keys, counts) = copy_keys(archive, &keys_folder, &mut progress).await?;
+    let (keys, counts) = copy_keys(archive, in_force, &keys_folder, &mut progress).await?;
     let mut key_files = vec![keys];
     if let Some(text) = &master_key {
         let mut file = keys_folder.file(MASTER_KEY_FILE)?;
@@ -95,7 +93,7 @@ pub async fn take(
     let manifest = manifest(Kind::Keys, now, &point, counts, &key_files);
     let mut published = Some(keys_folder.finish(&manifest, key_files)?);
     let mut bytes = 0;
-    if to.keys.is_none() {
+    if keys_to.is_none() {
         // Inside the ledger's folder they appear with it.
         bytes += published.take().map(Published::release).transpose()?.unwrap_or_default();
     }
@@ -105,7 +103,7 @@ pub async fn take(
     bytes += published.map(Published::release).transpose()?.unwrap_or_default();
     Ok(Taken {
         ledger: to.ledger.clone(),
-        keys_folder: to.keys.clone().unwrap_or_else(|| to.ledger.join(KEYS_FOLDER)),
+        keys_folder: keys_to.map_or_else(|| keys_inside(&to.ledger), Path::to_owned),
         recorded_at: (head.position > Position::START).then_some(head.recorded_at),
         point,
         keys: counts.keys,
@@ -155,12 +153,13 @@ async fn copy_events(
     Ok((file.finish()?, first))
 }
 
+/// Copies the keys. `in_force` is the master key that they were under when the backup began, whose text may be in it.
 async fn copy_keys(
     archive: &Archive,
+    in_force: Option<Uuid>,
     folder: &NewFolder,
     progress: &mut impl FnMut(Progress),
 ) -> Result<(Written, Counts), BackupError> {
-    let master = steady_master(archive).await?;
     let mut file = folder.file(KEYS_FILE)?;
     let (mut counts, mut buffer) = (Counts::default(), Vec::new());
     let mut after = None;
@@ -185,7 +184,7 @@ async fn copy_keys(
         file.line(&KeyLine::from(&key), &mut buffer)?;
         counts.server_keys += 1;
     }
-    if steady_master(archive).await? != master {
+    if steady_master(archive).await? != in_force {
         return Err(BackupError::Rotating);
     }
     Ok((file.finish()?, counts))
@@ -197,6 +196,33 @@ async fn steady_master(archive: &Archive) -> Result<Option<Uuid>, BackupError> {
         Some(MasterRecord { handed_over: Some(_), .. }) => Err(BackupError::Rotating),
         steady => Ok(steady.map(|record| record.id)),
     }
+}
+
+/// The folder of its own for the keys; `None` where they go inside the ledger's, named or not. Any other folder in the
+/// other could not be given its name at the end.
+fn apart(to: &To) -> Result<Option<&Path>, BackupError> {
+    let Some(keys) = to.keys.as_deref() else { return Ok(None) };
+    let (ledger_at, keys_at) = (real(&to.ledger)?, real(keys)?);
+    if keys_at == keys_inside(&ledger_at) {
+        return Ok(None);
+    }
+    if keys_at == ledger_at {
+        return Err(BackupError::SamePlace(to.ledger.clone()));
+    }
+    if keys_at.starts_with(&ledger_at) || ledger_at.starts_with(&keys_at) {
+        return Err(BackupError::Nested { ledger: to.ledger.clone(), keys: keys.to_owned() });
+    }
+    Ok(Some(keys))
+}
+
+/// A path from the root on, without links as far as it exists.
+fn real(path: &Path) -> Result<PathBuf, BackupError> {
+    let absolute = std::path::absolute(path).map_err(BackupError::file(path))?;
+    let known = absolute.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    Ok(match known {
+        Some((above, real)) => real.join(absolute.strip_prefix(above).unwrap_or(Path::new(""))),
+        None => absolute,
+    })
 }
 
 /// Where the keys are when nobody says otherwise.

@@ -40,11 +40,11 @@ impl BackupArgs {
         let bar = Bar::new();
         let taken = take(&archive, &to, SystemClock.now(), |progress| bar.draw(progress)).await;
         bar.clear();
-        say(&taken?, &to, &source, &mut Output::new(global.json))
+        say(&taken?, &source, &mut Output::new(global.json))
     }
 }
 
-fn say(taken: &Taken, to: &To, source: &MasterKeySource, output: &mut Output) -> anyhow::Result<()> {
+fn say(taken: &Taken, source: &MasterKeySource, output: &mut Output) -> anyhow::Result<()> {
     let Taken { ledger, keys_folder, point, recorded_at, keys, links, bytes, master_key } = taken;
     if output.json {
         output.document(&json!({
@@ -57,7 +57,7 @@ fn say(taken: &Taken, to: &To, source: &MasterKeySource, output: &mut Output) ->
     let (position, root) = (point.position, &point.root);
     output.line(&format!("{position} events copied to {}, Merkle root {root}", ledger.display()))?;
     output.line(&format!("{keys} keys and {links} links copied to {}", keys_folder.display()))?;
-    if to.keys.is_none() {
+    if keys_folder.starts_with(ledger) {
         output.line("The keys lie beside the ledger: keep them in another place, each copy tells nothing alone.")?;
     }
     output.line(&match (master_key, source) {

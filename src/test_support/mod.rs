@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::backup::Archive;
 use crate::config::{DatabaseUrl, HexKey, MasterKeySource};
 
 pub(crate) use attacker::{Attacker, all};
@@ -86,6 +87,11 @@ impl Home {
     /// Another process on the same database, and the task of its Writer.
     pub(crate) async fn another(&self) -> TestResult<(App, JoinHandle<()>)> {
         open(&self.url, self.clock.clone()).await
+    }
+
+    /// What a backup is taken of.
+    pub(crate) async fn archive(&self) -> TestResult<Archive> {
+        Ok(Archive::open(&self.url).await?)
     }
 
     /// Somebody with the database's password and without scruples.

@@ -10,7 +10,11 @@ use crate::support::app::id;
 use crate::support::place::Place;
 use crate::support::{Backend, Error, TestApp, TestResult, database, on_both_stores};
 
-on_both_stores!(the_master_key_is_in_a_backup_only_when_asked_for, what_is_lost_is_missed_and_not_made_anew);
+on_both_stores!(
+    the_master_key_is_in_a_backup_only_when_asked_for,
+    what_is_lost_is_missed_and_not_made_anew,
+    the_copy_of_the_keys_lies_in_its_place_or_outside,
+);
 
 async fn the_master_key_is_in_a_backup_only_when_asked_for(backend: Backend) -> TestResult {
     let (app, license, key) = seller(backend).await?;
@@ -125,5 +129,32 @@ async fn what_is_lost_is_missed_and_not_made_anew(backend: Backend) -> TestResul
     }
     let shown = app.server.cli(&["license", "show", &license, "--json"]).await?;
     assert_eq!(shown["key"], json!(key), "put back, all is well");
+    Ok(())
+}
+
+/// Guards: a backup that is refused only after all of it was copied.
+async fn the_copy_of_the_keys_lies_in_its_place_or_outside(backend: Backend) -> TestResult {
+    let app = TestApp::builder(backend).build().await?;
+    let home = tempfile::tempdir()?;
+    let copy = home.path().join("copy");
+    let backup = async |to: &Path, keys: &Path| {
+        app.server.cli_output(&["backup", "--to", text(to), "--keys-to", text(keys), "--json"], None).await
+    };
+    for (to, keys, because) in [
+        (copy.clone(), copy.join("."), "is to hold both copies"),
+        (copy.clone(), copy.join("keys/further"), "lies in the other"),
+        (copy.clone(), copy.join("others"), "lies in the other"),
+        (copy.join("ledger"), copy.clone(), "lies in the other"),
+    ] {
+        let output = backup(&to, &keys).await?;
+        let said = String::from_utf8(output.stderr)?;
+        assert!(output.status.code() == Some(1) && said.contains(because), "{said}");
+        assert_eq!(fs::read_dir(home.path())?.count(), 0, "nothing is copied");
+    }
+    let output = backup(&copy, &copy.join("keys/")).await?;
+    assert!(output.status.success(), "{output:?}");
+    assert!(copy.join("keys/manifest.json").exists());
+    let place = Place::new(backend, Some(&master(&app)?)).await?;
+    place.cli(&["restore", "--from", text(&copy), "--json"]).await?;
     Ok(())
 }
