@@ -7,13 +7,13 @@ use keyledger_events::event::metadata::MetadataEntry;
 use keyledger_events::keys::KeyLink;
 use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{AppendOutcome, AppendRequest, Event, NewEvent, StreamId, StreamKind, TeamId, Timestamp, id};
-use keyledger_projections::{Customer, NumberedPage, view};
+use keyledger_projections::{Customer, NumberedPage, Page, QueryError, view};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::idempotency::Maker;
-use super::{AdminError, CONFLICTS_MAX, append, by, metadata, teams};
+use super::{AdminError, CONFLICTS_MAX, Listing, append, by, metadata, teams};
 use crate::app::App;
 use crate::opened;
 use crate::providers::person::Person;
@@ -125,6 +125,20 @@ async fn profile(app: &App, team: TeamId, customer: &Customer) -> Result<Profile
         address: address.and_then(|text| serde_json::from_str(&text).ok()),
         metadata: opened::notes(app, team, customer.metadata.as_ref(), Customer::METADATA_FIELD).await?,
     })
+}
+
+/// A team's customers, newest first. Who becomes known meanwhile moves nobody to another place.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn list(
+    app: &App,
+    team: TeamId,
+    limit: Option<u32>,
+) -> Result<Listing<Customer, impl AsyncFn(TeamId, Page) -> Result<Vec<Customer>, QueryError>>, AdminError> {
+    app.catch_up(&[view::CUSTOMERS]).await?;
+    let fetch = async |team, page| app.views.team(team).listed_customers_page(page).await;
+    Ok(Listing::new(vec![team], limit, |customer: &Customer| customer.created_position, fetch))
 }
 
 /// A page of customers, those with a mail address or all of them.

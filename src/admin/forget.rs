@@ -55,6 +55,36 @@ pub async fn forget(
     folder: Option<&FileTransport>,
 ) -> Result<ForgottenJson, AdminError> {
     teams::find(app, team).await?;
+    let mut told = ForgottenJson { customer_ids: Vec::new(), keys_destroyed: 0, mails: 0, already: true };
+    loop {
+        let Some((some, is_whole)) = forget_some(app, actor, team, who, folder).await? else { break };
+        let is_over = is_whole || some.already;
+        told.add(some);
+        if is_over {
+            break;
+        }
+    }
+    if told.customer_ids.is_empty() { Err(nobody(who)) } else { Ok(told) }
+}
+
+impl ForgottenJson {
+    fn add(&mut self, further: Self) {
+        let known: BTreeSet<Uuid> = self.customer_ids.iter().copied().collect();
+        self.customer_ids.extend(further.customer_ids.into_iter().filter(|id| !known.contains(id)));
+        self.keys_destroyed += further.keys_destroyed;
+        self.mails += further.mails;
+        self.already &= further.already;
+    }
+}
+
+/// Forgets as many entries of a person as are gathered at once; tells whether these were all. `None` when there are none.
+async fn forget_some(
+    app: &App,
+    actor: &str,
+    team: TeamId,
+    who: &Who,
+    folder: Option<&FileTransport>,
+) -> Result<Option<(ForgottenJson, bool)>, AdminError> {
     for _ in 0..CONFLICTS_MAX {
         app.catch_up(&[view::CUSTOMERS]).await?;
         // Deliveries after this are judged by their place in the ledger.
@@ -62,14 +92,16 @@ pub async fn forget(
         let person = Person::gather(app, team, &beginning(app, team, who).await?).await?;
         let linked = app.keys.vault().linked(&aliases(&person)).await?;
         if person.customers.is_empty() && linked.is_empty() {
-            return Err(nobody(who));
+            return Ok(None);
         }
         let Some((mut forgotten, appended)) = append(app, actor, team, head, &person, linked).await? else { continue };
         let keys_destroyed = u64::try_from(forgotten.key_ids.len()).unwrap_or(u64::MAX);
         // Mails are told by the keys that they are sealed with, also by those that an earlier run destroyed.
         forgotten.key_ids.extend(person.customers.values().flat_map(|entry| &entry.key_ids));
         let mails = erase(app, folder, &forgotten).await?;
-        return Ok(ForgottenJson { customer_ids: forgotten.customer_ids, keys_destroyed, mails, already: !appended });
+        let customer_ids = forgotten.customer_ids;
+        let some = ForgottenJson { customer_ids, keys_destroyed, mails, already: !appended };
+        return Ok(Some((some, person.is_whole())));
     }
     Err(AdminError::Contended)
 }

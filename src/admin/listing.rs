@@ -3,7 +3,7 @@
 use std::collections::{BinaryHeap, VecDeque};
 
 use keyledger_events::{Position, TeamId};
-use keyledger_projections::{Page, QueryError};
+use keyledger_projections::Page;
 
 /// Rows read of one team at once.
 const PAGE_ROWS: u32 = 1_000;
@@ -26,9 +26,9 @@ struct TeamRows<T> {
     exhausted: bool,
 }
 
-impl<T, F> Listing<T, F>
+impl<T, E, F> Listing<T, F>
 where
-    F: AsyncFn(TeamId, Page) -> Result<Vec<T>, QueryError>,
+    F: AsyncFn(TeamId, Page) -> Result<Vec<T>, E>,
 {
     /// The newest `limit` items of these teams; without a limit all of them.
     pub fn new(teams: Vec<TeamId>, limit: Option<u32>, position: fn(&T) -> Position, fetch: F) -> Self {
@@ -40,8 +40,8 @@ where
     /// The next item and its team.
     ///
     /// # Errors
-    /// When the view cannot be read.
-    pub async fn next(&mut self) -> Result<Option<(TeamId, T)>, QueryError> {
+    /// When they cannot be read.
+    pub async fn next(&mut self) -> Result<Option<(TeamId, T)>, E> {
         if !self.begun {
             self.begun = true;
             for index in 0..self.teams.len() {
@@ -60,7 +60,7 @@ where
     }
 
     /// Makes sure that the team's newest unread row is known.
-    async fn refill(&mut self, index: usize) -> Result<(), QueryError> {
+    async fn refill(&mut self, index: usize) -> Result<(), E> {
         let Some(team) = self.teams.get_mut(index) else { return Ok(()) };
         if team.rows.is_empty() && !team.exhausted {
             let limit = PAGE_ROWS.min(self.left.max(1));
@@ -78,6 +78,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use keyledger_projections::QueryError;
     use uuid::Uuid;
 
     use super::*;
@@ -94,7 +95,7 @@ mod tests {
                 let rows = (1..=newest).rev().filter(|row| row % 2 == parity);
                 let rows = rows.filter(|row| page.before.is_none_or(|before| *row < before.0));
                 let wanted = usize::try_from(page.limit.unwrap_or(u32::MAX)).unwrap_or(usize::MAX);
-                Ok(rows.take(wanted).map(Position).collect())
+                Ok::<_, QueryError>(rows.take(wanted).map(Position).collect())
             },
         );
         let mut read = Vec::new();

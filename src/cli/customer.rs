@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use keyledger_events::TeamId;
-use keyledger_projections::{NumberedPage, Order};
 use secrecy::ExposeSecret as _;
 use uuid::Uuid;
 
@@ -17,9 +16,6 @@ use crate::admin::forget::{ForgottenJson, Who, forget};
 use crate::admin::{ACTOR_CLI, customers, teams};
 use crate::app::App;
 use crate::mail::{FileTransport, MailTarget, MailUrl};
-
-/// Customers of one query.
-const PAGE_ROWS: u32 = 500;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum CustomerCommand {
@@ -117,28 +113,19 @@ fn report(forgotten: &ForgottenJson, folder: Option<&FileTransport>, output: &mu
 async fn list(app: &App, team: TeamId, limit: Option<u32>, output: &mut Output) -> anyhow::Result<()> {
     teams::find(app, team).await?;
     let mut rows = List::begin(output, ["ID", "MAIL ADDRESS", "NAME", "FROM", "KNOWN SINCE"]);
-    let (mut offset, mut left) = (0, limit.unwrap_or(u32::MAX));
-    while left > 0 {
-        let page = NumberedPage { offset, limit: left.min(PAGE_ROWS), order: Order::Created, ascending: false };
-        let found = customers::page(app, team, None, page).await?;
-        let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
-        for customer in &found {
-            let shown = customers::describe(app, team, customer).await?;
-            rows.push(&shown, || {
-                let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), cell::text);
-                [
-                    shown.id.to_string(),
-                    text(&shown.email),
-                    text(&shown.full_name),
-                    shown.provider.to_string(),
-                    cell::time(shown.created_at),
-                ]
-            })?;
-        }
-        if count < page.limit {
-            break;
-        }
-        (offset, left) = (offset + count, left - count);
+    let mut listing = customers::list(app, team, limit).await?;
+    while let Some((_, customer)) = listing.next().await? {
+        let shown = customers::describe(app, team, &customer).await?;
+        rows.push(&shown, || {
+            let text = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), cell::text);
+            [
+                shown.id.to_string(),
+                text(&shown.email),
+                text(&shown.full_name),
+                shown.provider.to_string(),
+                cell::time(shown.created_at),
+            ]
+        })?;
     }
     Ok(rows.finish("no customers yet")?)
 }

@@ -10,7 +10,7 @@ use super::ForgettingError;
 use crate::app::App;
 use crate::providers::person::{of_email_lookup, of_provider};
 
-/// Entries of one person at most; further ones are found when it is run again.
+/// Entries that are gathered of one person at once; those that are forgotten make room for further ones.
 const ENTRIES_MAX: usize = 256;
 
 /// One entry of a person.
@@ -44,7 +44,7 @@ impl Person {
         let mut person = Self::default();
         let mut open: Vec<Uuid> = beginning.to_vec();
         while let Some(id) = open.pop() {
-            if person.customers.len() >= ENTRIES_MAX || person.aliases.contains(&id) {
+            if !person.is_whole() || person.aliases.contains(&id) {
                 continue;
             }
             let (lookups, at_providers) = person.take_in(app, team, id).await?;
@@ -60,6 +60,11 @@ impl Person {
             }
         }
         Ok(person)
+    }
+
+    /// Whether there was room for every entry.
+    pub fn is_whole(&self) -> bool {
+        self.customers.len() < ENTRIES_MAX
     }
 
     /// Takes in an entry from its stream. Answers the fingerprints of its mail addresses and its ids at providers.

@@ -1,5 +1,6 @@
 //! What an admin does, on both engines and beside others who do it too.
 
+mod customers;
 mod history;
 
 use std::collections::BTreeMap;
