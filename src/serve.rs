@@ -27,6 +27,9 @@ use crate::{forgetting, hooks, mail, rotations, scheduler};
 /// How often quiet addresses are forgotten and metrics are folded.
 const UPKEEP: Duration = Duration::from_secs(10);
 
+/// How far the ledger's last event may be ahead of the clock: clocks of several machines differ a little.
+const CLOCK_BEHIND_SECONDS_MAX: i64 = 60;
+
 /// A server that is listening.
 pub struct Server {
     /// What it serves.
@@ -58,6 +61,7 @@ impl Server {
         let address = listener.local_addr()?;
         let (app, writer) = App::open(&options.database, &options.master, clock).await?;
         let presence = presence::serving(&options.database)?;
+        say_if_clock_is_behind(&app).await;
         app.runner.pass_once().await?;
         let (stop_all, stopping) = stop();
         let (stop_memory, memory_stopping) = stop();
@@ -173,6 +177,20 @@ pub async fn interrupted() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
+}
+
+/// Times of record never go back: under a clock that is behind them everything is recorded at the last one.
+async fn say_if_clock_is_behind(app: &App) {
+    let Ok(head) = app.ledger.head().await else { return };
+    let (now, last) = (app.clock.now(), head.recorded_at);
+    let seconds = last.as_second().saturating_sub(now.as_second());
+    if seconds > CLOCK_BEHIND_SECONDS_MAX {
+        tracing::warn!(
+            %now, last_recorded_at = %last, seconds,
+            "this machine's clock is behind the ledger's last event: set it right. If it was ahead before, events are recorded \
+             at that last time until the clock has come to it"
+        );
+    }
 }
 
 /// The scheduler's life ends with the process; an earlier end is an error to be seen.

@@ -15,7 +15,7 @@ use crate::stop::Stopping;
 /// Events after which a checkpoint is signed, however little time has passed.
 const EVENTS_MAX: u64 = 1_000;
 /// How long after a checkpoint the next one is signed, however little the ledger grew.
-const AGE_MAX_SECONDS: i64 = 60;
+const AGE_MAX_SECONDS: u64 = 60;
 /// How often the ledger's end is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// Hashes of a level that are computed from one read of the level below.
@@ -46,7 +46,8 @@ pub(super) async fn sign_if_due(app: &App, key: &LogKey) -> Result<(), ProofsErr
     let due = match newest {
         None => size > 0,
         Some(newest) => {
-            let age = app.clock.now().as_second() - newest.signed_at.as_second();
+            // A clock that was ahead and was corrected makes it a time to come: that is no reason to wait for it.
+            let age = app.clock.now().as_second().abs_diff(newest.signed_at.as_second());
             let grown = size.saturating_sub(newest.size);
             grown >= EVENTS_MAX || grown > 0 && age >= AGE_MAX_SECONDS
         }

@@ -8,10 +8,11 @@ use keyledger_proof::{Checkpoint, check};
 
 use super::checkpointer::sign_if_due;
 use super::{LogKey, ProofsError, consistency, inclusion, sign_now};
-use crate::test_support::{Home, TestResult, all, stories};
+use crate::test_support::{DAY, Home, TestResult, all, stories};
 
 stories!(
     a_checkpoint_is_signed_every_minute_in_which_the_ledger_grew,
+    a_clock_that_was_set_back_is_not_waited_for,
     a_thousand_events_are_signed_at_once,
     of_several_nodes_one_signs_a_size,
     every_event_and_every_tree_is_proved,
@@ -46,6 +47,17 @@ async fn a_checkpoint_is_signed_every_minute_in_which_the_ledger_grew(home: Home
     // Another process has the same key.
     let (other, _) = home.another().await?;
     assert_eq!(LogKey::open(&other.keys).await?.key(), key.key());
+    Ok(())
+}
+
+async fn a_clock_that_was_set_back_is_not_waited_for(home: Home) -> TestResult {
+    let key = LogKey::open(&home.app.keys).await?;
+    home.clock.advance_seconds(7 * DAY);
+    sign_if_due(&home.app, &key).await?;
+    home.clock.advance_seconds(-7 * DAY);
+    home.grow(1, 1).await?;
+    sign_if_due(&home.app, &key).await?;
+    assert_eq!(sizes(&home).await?, [2, 3]);
     Ok(())
 }
 
