@@ -10,7 +10,7 @@ pub(super) const ATTEMPTS_MAX: u32 = 40;
 /// The pause after the first failed attempt; it doubles each time.
 const PAUSE_MS: u64 = 5_000;
 /// The longest pause between attempts.
-const PAUSE_MAX_MS: u64 = 8 * 3_600 * 1_000;
+const PAUSE_MAX_MS: u64 = Hook::WAIT_MS_MAX;
 /// An endpoint where nothing has got through for so long is not posted to any more.
 pub(super) const FAILING_SECONDS_MAX: i64 = 5 * 86_400;
 

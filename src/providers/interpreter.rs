@@ -12,7 +12,7 @@ use keyledger_events::event::inbox::{Provider, ProviderEventAttempted, ProviderE
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
 use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, TeamId, Timestamp, WriterError};
-use keyledger_projections::{InboxEntry, Outcome, QueryError};
+use keyledger_projections::{InboxEntry, Outcome, QueryError, is_due};
 use tokio::sync::Semaphore;
 
 use super::draft::DraftError;
@@ -38,7 +38,7 @@ const LEASE_SECONDS: i64 = 15;
 /// The pause after the first failed attempt; it doubles each time.
 const RETRY_PAUSE_MS: u64 = 1_000;
 /// The longest pause between attempts.
-const RETRY_PAUSE_MAX_MS: u64 = 15 * 60 * 1_000;
+const RETRY_PAUSE_MAX_MS: u64 = InboxEntry::WAIT_MS_MAX;
 /// What waits for something of ours is looked at again after this part of the time that it has waited …
 const WAIT_SHARE: u64 = 8;
 /// … and at the latest after so long: whoever adds the key does not wait longer for what had waited for it.
@@ -137,7 +137,7 @@ pub async fn conclude(app: &App, team: TeamId, stream: StreamId) -> Result<(), I
     for _ in 0..CONFLICTS_MAX {
         let Some(state) = InboxState::load(app, team, stream).await? else { return Ok(()) };
         let now = app.clock.now();
-        let leased = !claimed && state.lease_until.is_some_and(|until| until > now);
+        let leased = !claimed && state.lease_until.is_some_and(|until| !is_due(until, now, RETRY_PAUSE_MAX_MS));
         if state.outcome != Outcome::Pending || leased {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use keyledger_events::{Event, Position, RecordedEvent, StreamId, TeamId, Timesta
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::due::is_due;
 use crate::sealed_field::SealedField;
 
 /// How far a mail is.
@@ -73,6 +74,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// The longest that a mail waits for its next attempt, in milliseconds.
+    pub const WAIT_MS_MAX: u64 = 6 * 3_600 * 1_000;
     /// The field of MailRequested that holds the address.
     pub const TO_FIELD: &'static str = "to";
 
@@ -143,12 +146,16 @@ impl Delivery {
 
     /// Whether it is somebody's turn at `now`.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.ready_at_microseconds().is_some_and(|from| from <= now.as_microsecond())
+        let is_due = |at| is_due(at, now, Self::WAIT_MS_MAX);
+        self.is_open() && self.retry_at.max(self.lease_until).is_none_or(is_due)
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, DeliveryState::Pending | DeliveryState::Failed)
     }
 
     /// From when somebody may send it; `None` when that is over. 0 is at once.
     pub(super) fn ready_at_microseconds(&self) -> Option<i64> {
-        matches!(self.state, DeliveryState::Pending | DeliveryState::Failed)
-            .then(|| self.retry_at.max(self.lease_until).map_or(0, Timestamp::as_microsecond))
+        self.is_open().then(|| self.retry_at.max(self.lease_until).map_or(0, Timestamp::as_microsecond))
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{DeliveriesFold, Delivery, DeliveryState};
 use crate::db::{Value, ViewStore};
+use crate::due::waiting;
 use crate::error::QueryError;
 use crate::fold::Fold as _;
 use crate::page::{Conditions, Page, list};
@@ -61,9 +62,11 @@ impl ViewStore {
     /// # Errors
     /// When the view cannot be read.
     pub async fn pending_deliveries(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE ready_at IS NOT NULL AND ready_at <= $1 \
-                   ORDER BY requested_position LIMIT $2";
-        let rows = self.query(DeliveriesFold::NAME, sql, vec![now.into(), i64::from(limit).into()]).await?;
+        let (first, last) = waiting(now, Delivery::WAIT_MS_MAX);
+        let sql = "SELECT doc FROM {table} WHERE ready_at IS NOT NULL AND ready_at NOT BETWEEN $1 AND $2 \
+                   ORDER BY requested_position LIMIT $3";
+        let rows =
+            self.query(DeliveriesFold::NAME, sql, vec![first.into(), last.into(), i64::from(limit).into()]).await?;
         rows.iter().map(state::<DeliveriesFold>).collect()
     }
 }

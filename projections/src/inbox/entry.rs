@@ -77,6 +77,8 @@ pub struct InboxEntry {
 }
 
 impl InboxEntry {
+    /// The longest that a provider event waits for its next attempt, in milliseconds.
+    pub const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
     /// The field of ProviderEventReceived that holds the raw body.
     pub const BODY_FIELD: &'static str = "body";
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{InboxEntry, InboxFold, Outcome};
 use crate::db::{Value, ViewStore};
+use crate::due::waiting;
 use crate::error::QueryError;
 use crate::fold::Fold as _;
 use crate::page::{Conditions, Page, list, total};
@@ -100,9 +101,10 @@ impl ViewStore {
     /// # Errors
     /// When the view cannot be read.
     pub async fn pending_inbox(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxEntry>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE ready_at IS NOT NULL AND ready_at <= $1 \
-                   ORDER BY received_position LIMIT $2";
-        let rows = self.query(InboxFold::NAME, sql, vec![now.into(), i64::from(limit).into()]).await?;
+        let (first, last) = waiting(now, InboxEntry::WAIT_MS_MAX);
+        let sql = "SELECT doc FROM {table} WHERE ready_at IS NOT NULL AND ready_at NOT BETWEEN $1 AND $2 \
+                   ORDER BY received_position LIMIT $3";
+        let rows = self.query(InboxFold::NAME, sql, vec![first.into(), last.into(), i64::from(limit).into()]).await?;
         rows.iter().map(state::<InboxFold>).collect()
     }
 }

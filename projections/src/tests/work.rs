@@ -90,6 +90,8 @@ async fn a_provider_event_waits_for_its_lease_and_its_retry(home: &Home) -> Test
     home.catch_up(&runner).await?;
     assert!(pending(home, 89).await?.is_empty());
     assert_eq!(pending(home, 90).await?, ["evt_1"]);
+    assert!(pending(home, -600).await?.is_empty(), "it may be a long pause");
+    assert_eq!(pending(home, -3_600).await?, ["evt_1"], "no pause is that long: a clock was ahead, and was set back");
     let views = home.views.team(team);
     let known = views.inbox_entry(entry.id).await?.ok_or("no entry")?;
     assert_eq!((known.outcome, known.reason.as_deref(), known.attempts), (Outcome::Pending, Some("503"), 1));
@@ -198,9 +200,12 @@ async fn a_mail_is_work_until_it_is_sent_or_abandoned(home: &Home) -> TestResult
     home.catch_up(&runner).await?;
     assert!(work(29).await?.is_empty());
     assert_eq!(work(30).await?, [given_up.id]);
+    assert!(work(-3_600).await?.is_empty(), "it may be a long pause");
+    assert_eq!(work(-86_400).await?, [sent.id, given_up.id], "no pause is that long: a clock was set back");
     let views = home.views.team(team);
     let waiting = views.delivery(given_up.id).await?.ok_or("no mail")?;
     assert_eq!((waiting.state, waiting.reason.as_deref()), (DeliveryState::Failed, Some("451")));
+    assert_eq!([-86_400, 0, 30].map(|at| waiting.is_ready(noon_and(at))), [true, false, true]);
 
     home.clock.advance_seconds(40);
     let abandoned = MailAbandoned { reason: "the buyer was forgotten".to_owned() };

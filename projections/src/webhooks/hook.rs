@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::kind;
+use crate::due::is_due;
 use crate::sealed_field::SealedField;
 
 /// How far a hook is.
@@ -88,6 +89,8 @@ pub fn hook_id(team: TeamId, endpoint_id: Uuid, event_id: Uuid) -> Uuid {
 }
 
 impl Hook {
+    /// The longest that a hook waits for its next attempt, in milliseconds.
+    pub const WAIT_MS_MAX: u64 = 8 * 3_600 * 1_000;
     /// The field that holds what was answered.
     pub const RESPONSE_FIELD: &'static str = "response";
 
@@ -174,13 +177,17 @@ impl Hook {
 
     /// Whether it is somebody's turn at `now`.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.ready_at_microseconds().is_some_and(|from| from <= now.as_microsecond())
+        let is_due = |at| is_due(at, now, Self::WAIT_MS_MAX);
+        self.is_open() && self.retry_at.max(self.lease_until).is_none_or(is_due)
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, HookState::Pending | HookState::Failed)
     }
 
     /// From when somebody may send it; `None` when that is over. 0 is at once.
     pub(super) fn ready_at_microseconds(&self) -> Option<i64> {
-        matches!(self.state, HookState::Pending | HookState::Failed)
-            .then(|| self.retry_at.max(self.lease_until).map_or(0, Timestamp::as_microsecond))
+        self.is_open().then(|| self.retry_at.max(self.lease_until).map_or(0, Timestamp::as_microsecond))
     }
 }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::rows::Document;
 use super::{Endpoint, Hook, HookState, WebhooksProjection};
 use crate::db::{Row, ViewStore};
+use crate::due::waiting;
 use crate::error::QueryError;
 use crate::page::{Conditions, Page, list};
 use crate::team_views::TeamViews;
@@ -25,7 +26,7 @@ const WAITING: &str = "WITH RECURSIVE waiting(endpoint) AS ( \
 ) SELECT endpoint FROM waiting WHERE endpoint IS NOT NULL AND ( \
     SELECT first.ready_at FROM {table} AS first \
     WHERE first.endpoint = waiting.endpoint AND first.ready_at IS NOT NULL ORDER BY first.ready_at LIMIT 1 \
-) <= $2 LIMIT $3";
+) NOT BETWEEN $2 AND $3 LIMIT $4";
 
 fn document(row: &Row) -> Result<Document, QueryError> {
     Document::of(row).map_err(|message| QueryError::Corrupt { view: NAME, message })
@@ -99,7 +100,9 @@ impl ViewStore {
     /// # Errors
     /// When the view cannot be read.
     pub async fn endpoints_waiting(&self, now: Timestamp, after: Uuid, limit: u32) -> Result<Vec<Uuid>, QueryError> {
-        let rows = self.query(NAME, WAITING, vec![after.into(), now.into(), i64::from(limit).into()]).await?;
+        let (first, last) = waiting(now, Hook::WAIT_MS_MAX);
+        let args = vec![after.into(), first.into(), last.into(), i64::from(limit).into()];
+        let rows = self.query(NAME, WAITING, args).await?;
         rows.iter().map(|row| Ok(row.uuid(0)?)).collect()
     }
 
@@ -109,9 +112,21 @@ impl ViewStore {
     /// # Errors
     /// When the view cannot be read.
     pub async fn pending_hooks(&self, endpoint_id: Uuid, now: Timestamp, limit: u32) -> Result<Vec<Hook>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE endpoint = $1 AND ready_at IS NOT NULL AND ready_at <= $2 \
-                   ORDER BY ready_at, position LIMIT $3";
-        let args = vec![endpoint_id.into(), now.into(), i64::from(limit).into()];
-        self.query(NAME, sql, args).await?.iter().map(hook).collect()
+        let (first, last) = waiting(now, Hook::WAIT_MS_MAX);
+        let mut found = Vec::new();
+        // Each is one end of the index: what waits in between may be long.
+        for (due, bound) in [("<", first), (">", last)] {
+            let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(found.len());
+            if left == 0 {
+                break;
+            }
+            let sql = format!(
+                "SELECT doc FROM {{table}} WHERE endpoint = $1 AND ready_at IS NOT NULL AND ready_at {due} $2 \
+                 ORDER BY ready_at, position LIMIT $3"
+            );
+            let args = vec![endpoint_id.into(), bound.into(), i64::try_from(left).unwrap_or(i64::MAX).into()];
+            found.extend(self.query(NAME, &sql, args).await?);
+        }
+        found.iter().map(hook).collect()
     }
 }

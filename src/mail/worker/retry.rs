@@ -12,7 +12,7 @@ pub(super) const ATTEMPTS_MAX: u32 = 40;
 /// The pause after the first failed attempt; it doubles each time.
 const PAUSE_MS: u64 = 10_000;
 /// The longest pause between attempts.
-const PAUSE_MAX_MS: u64 = 6 * 3_600 * 1_000;
+const PAUSE_MAX_MS: u64 = Delivery::WAIT_MS_MAX;
 
 /// The event that concludes the attempt which `delivery` counts as its last.
 pub(super) fn conclusion(delivery: &Delivery, attempt: Result<(), SendError>, now: Timestamp) -> Event {
