@@ -174,10 +174,15 @@ async fn bad_rows_are_named_and_left_out(backend: Backend) -> TestResult {
     let (no_date, _) = lukittu.license("\"expirationType\"", "'DATE'").await?;
     let (garbled, _) = lukittu.license("", "").await?;
     let (negative, _) = lukittu.license("\"ipLimit\"", "-1").await?;
+    let end = "\"expirationType\", \"expirationDate\"";
+    let (endless, _) = lukittu.license(end, "'DATE', 'infinity'").await?;
+    let (far, _) = lukittu.license(end, "'DATE', '294276-12-31'").await?;
     let team = lukittu.team.clone();
     lukittu
         .run(format!(
-            r#"UPDATE "License" SET "licenseKey" = 'not:a:key' WHERE "id" = '{garbled}';
+            r#"INSERT INTO "ApiKey" ("id", "key", "teamId", "expiresAt") VALUES ('far', repeat('ab', 32), '{team}', '10000-01-01');
+            UPDATE "License" SET "expirationDate" = 'infinity' WHERE "id" = '{good}';
+            UPDATE "License" SET "licenseKey" = 'not:a:key' WHERE "id" = '{garbled}';
             INSERT INTO "Product" ("id", "name", "teamId") VALUES ('not-a-uuid', 'Addon', '{team}'), ('nameless', ' ', '{team}');
             INSERT INTO "_LicenseToProduct" VALUES ('{good}', 'not-a-uuid');
             INSERT INTO "Team" ("id", "name") VALUES ('broken', 'Another Team'), ('gone', 'Deleted Team');
@@ -190,10 +195,13 @@ async fn bad_rows_are_named_and_left_out(backend: Backend) -> TestResult {
     let dry = partial(&app.server.cli_output(&args(&lukittu, &["--dry-run"]), None).await?)?;
     let report = partial(&app.server.cli_output(&args(&lukittu, &[]), None).await?)?;
     assert_eq!(dry["problems"], report["problems"], "a dry run tells the same");
-    assert_eq!(counted(&report, "licenses"), [4, 1, 0, 3], "{report}");
+    assert_eq!(counted(&report, "licenses"), [6, 1, 0, 5], "{report}");
     assert_eq!((counted(&report, "teams"), counted(&report, "products")), ([2, 1, 0, 1], [3, 2, 0, 1]), "{report}");
     for (table, id, problem) in [
         ("License", no_date.as_str(), "expirationDate"),
+        ("License", endless.as_str(), "expirationDate is infinite or beyond the year 9999"),
+        ("License", far.as_str(), "expirationDate is infinite or beyond the year 9999"),
+        ("ApiKey", "far", "expiresAt is infinite or beyond the year 9999"),
         ("License", garbled.as_str(), "licenseKey"),
         ("License", negative.as_str(), "ipLimit"),
         ("Product", "nameless", "name is empty"),

@@ -8,6 +8,9 @@ use keyledger_events::event::license::{Expiration, ExpirationStart, LicenseActiv
 /// other.
 const SLACK_US: i64 = 60 * 1_000_000;
 
+/// The expirationType of a licence that never ends.
+pub(super) const NEVER: &str = "NEVER";
+
 /// Lukittu's columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Columns<'r> {
@@ -54,7 +57,7 @@ pub(super) fn read(columns: Columns<'_>, grace_seconds: Option<u32>) -> Result<E
         activated: None,
     };
     match (columns.kind, columns.date, grace_seconds) {
-        ("NEVER", ..) => Ok(plain),
+        (NEVER, ..) => Ok(plain),
         ("DATE", None, _) => Err("expirationType is DATE, but there is no expirationDate".to_owned()),
         ("DATE", paid_until, Some(grace_seconds)) => {
             let subscription = Some(SubscriptionTerms { paid_until, grace_seconds, ended_at: None });

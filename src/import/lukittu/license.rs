@@ -99,10 +99,12 @@ impl<'r> Draft<'r> {
         let ids = |kind, names: &[String]| names.iter().map(|name| scope.stream(kind, name).id).collect::<Vec<_>>();
         let sale = Sale::of(&row.notes);
         let follows = matches!(sale, Some(Sale::Subscription(_)));
+        // The end of what never ends is of no consequence.
+        let date = if row.expiration_type == expiry::NEVER { None } else { row.expiration_date.clone()? };
         let columns = Columns {
+            date,
             kind: &row.expiration_type,
             start: &row.expiration_start,
-            date: row.expiration_date,
             days: row.expiration_days,
             created_at: row.created_at,
         };

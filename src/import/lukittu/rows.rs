@@ -26,14 +26,17 @@ pub(super) struct TeamRow {
 
 /// A time of the query, in microseconds.
 pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {
-    maybe_time(row, column)?.ok_or_else(|| sqlx::Error::ColumnNotFound(column.to_owned()))
+    let time = maybe_time(row, column)?.map_err(sqlx::Error::Protocol)?;
+    time.ok_or_else(|| sqlx::Error::ColumnNotFound(column.to_owned()))
 }
 
-/// A time that may be absent.
-pub(super) fn maybe_time(row: &PgRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+/// A time that may be absent, or say what is wrong with it.
+type MaybeTime = Result<Option<Timestamp>, String>;
+
+fn maybe_time(row: &PgRow, column: &str) -> Result<MaybeTime, sqlx::Error> {
     let microseconds: Option<i64> = row.try_get(column)?;
-    let bad = || sqlx::Error::Protocol(format!("{column} is out of range"));
-    microseconds.map(|at| from_microseconds(at).ok_or_else(bad)).transpose()
+    let bad = || format!("{column} is infinite or beyond the year 9999");
+    Ok(microseconds.map(|at| from_microseconds(at).ok_or_else(bad)).transpose())
 }
 
 /// A number of minutes; `None` for what is none.
@@ -108,7 +111,7 @@ pub(super) struct ApiKeyRow {
     pub(super) id: String,
     /// Hex of the key's SHA-256.
     pub(super) sha256: String,
-    pub(super) expires_at: Option<Timestamp>,
+    pub(super) expires_at: MaybeTime,
     pub(super) created_at: Timestamp,
 }
 
@@ -182,7 +185,7 @@ pub(super) struct LicenseRow {
     pub(super) hwid_limit: Option<i32>,
     pub(super) expiration_type: String,
     pub(super) expiration_start: String,
-    pub(super) expiration_date: Option<Timestamp>,
+    pub(super) expiration_date: MaybeTime,
     pub(super) expiration_days: Option<i32>,
     pub(super) suspended: bool,
     pub(super) last_active_at: Timestamp,

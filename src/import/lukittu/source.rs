@@ -16,6 +16,9 @@ const PAGE_ROWS: i64 = 250;
 /// Licence keys that are tried before an encryption key is called wrong.
 const KEYS_TRIED: i64 = 20;
 
+/// Microseconds in place of a time that is none here.
+const NO_TIME: i64 = i64::MAX;
+
 /// The tables and columns that are read.
 const COLUMNS: &[(&str, &[&str])] = &[
     ("Team", &["id", "name", "deletedAt", "createdAt"]),
@@ -58,9 +61,13 @@ pub(super) struct Source {
     connection: PgConnection,
 }
 
-/// A time as microseconds since the Unix epoch; Lukittu stores UTC.
+/// A time as microseconds since the Unix epoch; Lukittu stores UTC. What is infinite or beyond the year 9999 is a number
+/// that no time has.
 fn microseconds(column: &str, name: &str) -> String {
-    format!("(extract(epoch FROM {column}) * 1000000)::bigint AS \"{name}\"")
+    format!(
+        "CASE WHEN isfinite({column}) AND {column} < '10000-01-01' THEN (extract(epoch FROM {column}) * 1000000)::bigint \
+         WHEN {column} IS NOT NULL THEN {NO_TIME} END AS \"{name}\""
+    )
 }
 
 impl Source {

@@ -231,7 +231,7 @@ impl New<'_> {
             return Err("key is not the hexadecimal SHA-256 of an API key".to_owned());
         }
         let key_id = ids::of(self.team, StreamKind::Team, &row.id);
-        let (sha256, expires_at) = (row.sha256.to_ascii_lowercase(), row.expires_at);
+        let (sha256, expires_at) = (row.sha256.to_ascii_lowercase(), row.expires_at.clone()?);
         let event = ApiKeyCreated { key_id, name: None, scope: ApiKeyScope::Developer, sha256, expires_at };
         self.push(self.event_id(&format!("api key {}", row.id)), row.created_at, event);
         Ok(())
