@@ -1,7 +1,8 @@
 //! `keyledger requests …`
 
 use clap::{Args, Subcommand};
-use keyledger_events::Timestamp;
+use keyledger_events::{Position, TeamId, Timestamp};
+use keyledger_projections::Page;
 use uuid::Uuid;
 
 use super::args::{AnyTeamArg, LimitArg, time};
@@ -9,10 +10,8 @@ use super::cell;
 use super::global::{Global, Reads};
 use super::list::List;
 use crate::activity::{RequestFilter, StoredRequest};
-use crate::admin::{teams, verifications};
-
-/// Entries read at once.
-const PAGE: u32 = 1_000;
+use crate::admin::{AdminError, Listing, teams, verifications};
+use crate::app::App;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RequestsCommand {
@@ -58,27 +57,32 @@ impl RequestsCommand {
             from: args.since,
             until: args.until,
         };
-        let mut left = args.limit.limit.unwrap_or(u32::MAX);
         global
             .with_app(Reads::Views, async |app, output| {
                 let columns = ["TIME", "KIND", "ANSWER", "LICENCE", "DEVICE", "ADDRESS", "MS"];
                 let mut rows = List::begin(output, columns);
-                for team in teams::ids(app, args.team.team).await? {
-                    let mut before = None;
-                    while left > 0 {
-                        let page = verifications::requests(app, team, &filter, before, left.min(PAGE)).await?;
-                        let Some(last) = page.last() else { break };
-                        before = Some(last.id);
-                        left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
-                        for entry in &page {
-                            rows.push(entry, || row(entry))?;
-                        }
-                    }
+                let teams = teams::ids(app, args.team.team).await?;
+                // An entry's place in the log, which all teams share.
+                let place = |entry: &StoredRequest| Position(entry.id);
+                let fetch = async |team, page| entries(app, team, &filter, page).await;
+                let mut listing = Listing::new(teams, args.limit.limit, place, fetch);
+                while let Some((_, entry)) = listing.next().await? {
+                    rows.push(&entry, || row(&entry))?;
                 }
                 Ok(rows.finish("no requests")?)
             })
             .await
     }
+}
+
+async fn entries(
+    app: &App,
+    team: TeamId,
+    filter: &RequestFilter,
+    page: Page,
+) -> Result<Vec<StoredRequest>, AdminError> {
+    let before = page.before.map(|before| before.0);
+    verifications::requests(app, team, filter, before, page.limit.unwrap_or(u32::MAX)).await
 }
 
 fn row(entry: &StoredRequest) -> [String; 7] {

@@ -17,6 +17,7 @@ on_both_stores!(
     what_was_asked_is_in_the_log_and_not_in_the_ledger,
     a_strangers_texts_are_not_kept_whole,
     an_unreadable_path_is_answered_like_any_bad_request,
+    what_several_teams_were_asked_is_listed_newest_first,
     a_verification_is_explained_step_by_step,
     too_many_questions_are_told_to_wait,
     a_revocation_is_honoured_by_every_node,
@@ -189,6 +190,32 @@ async fn an_unreadable_path_is_answered_like_any_bad_request(backend: Backend) -
         let verdict = ask(&app.http, &app.server, "%FF", action, &body).await?;
         assert_eq!((verdict.said(), verdict.details()), ((400, "BAD_REQUEST"), "teamId: must be a UUID"));
         verdict.check_signature(&app.server, "sign-me-too").await?;
+    }
+    Ok(())
+}
+
+async fn what_several_teams_were_asked_is_listed_newest_first(backend: Backend) -> TestResult {
+    let app = TestApp::selling(backend, unlimited()).await?;
+    let (_, key) = app.sell("").await?;
+    let other = app.server.cli(&["team", "create", "Another", "--json"]).await?;
+    let other = other["id"].as_str().ok_or("no team")?.to_owned();
+    let (list, mut asked) = (["requests", "list", "--json"], Vec::new());
+    for round in 0..4 {
+        let team = if round % 2 == 0 { &app.team } else { &other };
+        let device = device();
+        let body = json!({ "licenseKey": key, "hardwareIdentifier": device });
+        ask(&app.http, &app.server, team, "verify", &body).await?;
+        asked.insert(0, device);
+        eventually("the log is written", async || {
+            let listed = app.server.cli(&list).await?;
+            Ok(listed.as_array().filter(|all| all.len() == asked.len()).map(drop))
+        })
+        .await?;
+    }
+    for limit in ["3", "4"] {
+        let listed = app.server.cli(&[&list[..], &["--limit", limit]].concat()).await?;
+        let devices: Vec<_> = listed.as_array().into_iter().flatten().map(|entry| &entry["device"]).collect();
+        assert_eq!(devices, asked.iter().take(limit.parse()?).collect::<Vec<_>>());
     }
     Ok(())
 }
