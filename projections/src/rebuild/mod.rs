@@ -63,6 +63,19 @@ pub enum RebuildError {
     /// There is nothing to go back to.
     #[error("view `{0}` has no earlier build to switch back to")]
     NoEarlierBuild(String),
+    /// What there is to go back to was computed from something else.
+    #[error(
+        "the earlier build {version} of view `{view}` does not fit the ledger: what it has applied up to position {position} \
+         is not what stands there, as after a restore; `keyledger projections drop-retired {view}` takes it away"
+    )]
+    Misfit {
+        /// The view.
+        view: String,
+        /// The build.
+        version: i64,
+        /// How far it is.
+        position: Position,
+    },
     /// The databases could not be reached.
     #[error(transparent)]
     Runner(#[from] RunnerError),
@@ -129,8 +142,8 @@ impl Runner {
     /// Goes back to the build that served before the last rebuild, after bringing it up to date.
     ///
     /// # Errors
-    /// When there is none, the view is unknown, somebody is at it already, it has no answer to an event, or the databases
-    /// cannot be reached.
+    /// When there is none, it does not fit the ledger, the view is unknown, somebody is at it already, it has no answer to
+    /// an event, or the databases cannot be reached.
     pub async fn switch_back(
         &self,
         name: &str,
@@ -229,13 +242,21 @@ impl<'a> Rebuild<'a> {
 
     async fn resume_retired(runner: &'a Runner, name: &str) -> Result<Self, RebuildError> {
         let projection = runner.projection(name)?;
+        let earlier = |builds: Vec<Build>| {
+            let retired = builds.into_iter().rfind(|build| {
+                let ours = build.name == name && build.code_version == i64::from(projection.version());
+                ours && build.status == BuildStatus::Retired
+            });
+            retired.ok_or_else(|| RebuildError::NoEarlierBuild(name.to_owned()))
+        };
+        // Compared before the transaction begins, which must not wait for the ledger; nobody else may change it meanwhile.
+        let retired = earlier(bookkeeping::read(&runner.inner.views).await?)?;
+        if !runner.inner.fits(&retired).await? {
+            let Build { name: view, version, position, .. } = retired;
+            return Err(RebuildError::Misfit { view, version, position });
+        }
         let mut tx = runner.inner.views.begin().await?;
-        let builds = bookkeeping::lock_view(&mut tx, name).await?;
-        let retired = builds.into_iter().rfind(|build| {
-            let ours = build.name == name && build.code_version == i64::from(projection.version());
-            ours && build.status == BuildStatus::Retired
-        });
-        let mut build = retired.ok_or_else(|| RebuildError::NoEarlierBuild(name.to_owned()))?;
+        let mut build = earlier(bookkeeping::lock_view(&mut tx, name).await?)?;
         build.status = BuildStatus::Building;
         bookkeeping::save(&mut tx, std::slice::from_ref(&build), runner.inner.clock.now()).await?;
         tx.commit().await?;

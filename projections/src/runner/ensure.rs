@@ -119,6 +119,11 @@ impl Inner {
         Ok(findings)
     }
 
+    /// Whether a build has applied what the ledger has up to its position.
+    pub(crate) async fn fits(&self, build: &Build) -> Result<bool, RunnerError> {
+        Ok(self.leaf_at(build.position).await? == build.leaf_hash)
+    }
+
     async fn leaf_at(&self, position: Position) -> Result<Option<Hash>, RunnerError> {
         if position == Position::START {
             return Ok(None);

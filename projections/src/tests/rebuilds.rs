@@ -29,6 +29,7 @@ stories!(
     a_view_that_cannot_be_rebuilt_keeps_serving,
     readers_elsewhere_follow_a_rebuild,
     one_can_go_back_to_the_build_before,
+    an_earlier_build_of_another_ledger_is_refused,
     an_earlier_build_that_cannot_be_brought_up_to_date_stays_what_it_was,
     two_at_once_are_refused,
     a_quiet_rebuild_has_the_same_digest,
@@ -231,6 +232,24 @@ async fn one_can_go_back_to_the_build_before(home: &Home) -> TestResult {
     let none = runner.switch_back(view::LICENSES, |_| {}).await;
     assert!(matches!(none, Err(RebuildError::NoEarlierBuild(_))), "{none:?}");
     assert_eq!(runner.drop_retired(view::LICENSES).await?, Vec::<i64>::new());
+    Ok(())
+}
+
+async fn an_earlier_build_of_another_ledger_is_refused(home: &Home) -> TestResult {
+    // Guards: the ledger is restored to an earlier moment, the serving build is made anew, the retired one is not.
+    append_some(home, 2).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    runner.rebuild(view::LICENSES, |_| {}).await?;
+    let mut tx = home.views.begin().await?;
+    let table = if tx.is_postgres() { "views.projection" } else { "projection" };
+    let sql = format!("UPDATE {table} SET position = 999 WHERE name = 'licenses' AND version = 1");
+    tx.execute(sql, vec![]).await?;
+    tx.commit().await?;
+    let refused = runner.switch_back(view::LICENSES, |_| {}).await;
+    assert!(matches!(refused, Err(RebuildError::Misfit { version: 1, .. })), "{refused:?}");
+    assert_eq!(versions(&runner, view::LICENSES).await?, [(1, BuildStatus::Retired), (2, BuildStatus::Live)]);
+    assert_eq!(runner.drop_retired(view::LICENSES).await?, [1]);
     Ok(())
 }
 
