@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -28,6 +29,8 @@ pub(super) const POST_MAX: Duration = Duration::from_secs(15);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Addresses of a host that are tried.
 const ADDRESSES_MAX: usize = 4;
+/// What the beginning of an answer's body may take, once its status is known.
+const EXCERPT_MAX: Duration = Duration::from_secs(2);
 /// Bytes of an answer that are kept.
 const EXCERPT_BYTES_MAX: usize = 1_024;
 /// Memory for an answer's head, in bytes.
@@ -210,16 +213,20 @@ async fn exchange(
     let mut driver = tokio::task::JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request).await?;
-    let (status, mut body) = (response.status(), response.into_body());
+    let (status, body) = (response.status(), response.into_body());
     let mut excerpt = Vec::new();
     if !status.is_success() {
-        while let (true, Some(frame)) = (excerpt.len() < EXCERPT_BYTES_MAX, body.frame().await) {
-            // What was answered is known; that the rest does not come changes nothing.
-            let Ok(frame) = frame else { break };
-            let data = frame.into_data().unwrap_or_default();
-            let room = EXCERPT_BYTES_MAX - excerpt.len();
-            excerpt.extend_from_slice(data.get(..room).unwrap_or(&data));
-        }
+        // What was answered is known; that the rest does not come changes nothing.
+        let _ = tokio::time::timeout(EXCERPT_MAX, read_excerpt(body, &mut excerpt)).await;
     }
     Ok(Answer { status, excerpt })
+}
+
+/// Reads the beginning of a body, as far as it comes.
+async fn read_excerpt(mut body: Incoming, excerpt: &mut Vec<u8>) {
+    while let (true, Some(Ok(frame))) = (excerpt.len() < EXCERPT_BYTES_MAX, body.frame().await) {
+        let data = frame.into_data().unwrap_or_default();
+        let room = EXCERPT_BYTES_MAX - excerpt.len();
+        excerpt.extend_from_slice(data.get(..room).unwrap_or(&data));
+    }
 }

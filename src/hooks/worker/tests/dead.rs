@@ -15,6 +15,7 @@ const HOUR: i64 = 3_600;
 
 stories!(
     a_hook_is_given_up_after_three_days,
+    a_refusal_without_an_end_is_a_refusal,
     an_endpoint_that_fails_for_days_is_disabled_and_its_owner_told,
     one_success_in_between_keeps_an_endpoint,
     who_answers_gone_is_not_posted_to_any_more,
@@ -42,6 +43,20 @@ async fn a_hook_is_given_up_after_three_days(home: Home) -> TestResult {
     home.clock.advance_seconds(DAY);
     round(&hooker).await?;
     assert_eq!(receiver.got().len(), sent);
+    Ok(())
+}
+
+/// Guards: a proxy refuses and keeps the connection open, and the log says that nothing was answered.
+async fn a_refusal_without_an_end_is_a_refusal(home: Home) -> TestResult {
+    let receiver = Receiver::start().await?;
+    let (id, _) = endpoint(&home, &receiver.url(), &[]).await?;
+    receiver.answer(503, "overloaded")?;
+    receiver.stall();
+    issue(&home).await?;
+    round(&hooker(&home.app)?).await?;
+    let refused = hook(&home, id).await?;
+    assert_eq!((refused.state, refused.status), (HookState::Failed, Some(503)), "{:?}", refused.reason);
+    assert!(refused.response.is_some(), "what came of the body is kept");
     Ok(())
 }
 

@@ -1,13 +1,15 @@
 //! A program of the seller's: a real HTTP server that takes hooks, refuses them, or hangs.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -33,6 +35,7 @@ impl Got {
 struct Behaviour {
     status: StatusCode,
     hangs: bool,
+    stalls: bool,
     answer: String,
     got: Vec<Got>,
 }
@@ -48,7 +51,8 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) async fn start() -> TestResult<Self> {
-        let behaviour = Behaviour { status: StatusCode::OK, hangs: false, answer: String::new(), got: Vec::new() };
+        let (status, answer) = (StatusCode::OK, String::new());
+        let behaviour = Behaviour { status, hangs: false, stalls: false, answer, got: Vec::new() };
         let shared: Shared = Arc::new(Mutex::new(behaviour));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -82,6 +86,11 @@ impl Receiver {
         self.behaviour().hangs = true;
     }
 
+    /// Answers as it did, but for the end of the body, which never comes.
+    pub(super) fn stall(&self) {
+        self.behaviour().stalls = true;
+    }
+
     /// Everything that arrived.
     pub(super) fn got(&self) -> Vec<Got> {
         self.behaviour().got.clone()
@@ -102,13 +111,17 @@ async fn take(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         text: String::from_utf8_lossy(&body).into_owned(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
-    let (status, answer, hangs) = {
+    let (status, answer, hangs, stalls) = {
         let mut behaviour = shared.lock().unwrap_or_else(PoisonError::into_inner);
         behaviour.got.push(got);
-        (behaviour.status, behaviour.answer.clone(), behaviour.hangs)
+        (behaviour.status, behaviour.answer.clone(), behaviour.hangs, behaviour.stalls)
     };
     if hangs {
         std::future::pending::<()>().await;
+    }
+    if stalls {
+        let beginning = stream::iter([Ok::<_, Infallible>(answer)]);
+        return (status, Body::from_stream(beginning.chain(stream::pending()))).into_response();
     }
     if status.is_redirection() {
         return (status, [(header::LOCATION, answer)]).into_response();
