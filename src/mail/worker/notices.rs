@@ -73,7 +73,11 @@ pub(super) fn webhook_disabled(
         paragraphs: vec![
             format!("keyledger does not post to the webhook {webhook_id} of {name} any more: {reason}."),
             format!("When it works again: keyledger webhook enable {webhook_id}"),
-            format!("What it missed can be sent then: keyledger webhook redeliver --webhook {webhook_id} --since TIME"),
+            format!(
+                "What did not get through before it was disabled can be sent then: \
+                 keyledger webhook redeliver --webhook {webhook_id} --since TIME"
+            ),
+            "What happens while it is disabled is not sent to it, and cannot be sent later.".to_owned(),
         ],
         message: None,
         image_url: None,
