@@ -204,7 +204,7 @@ pub async fn remember(
             SeatKind::Device => DeviceBound { device_id: seat_id, lookup: holder.lookup, identifier: sealed }.into(),
             SeatKind::Address => AddressBound { address_id: seat_id, lookup: holder.lookup, address: sealed }.into(),
         };
-        if let Some(unseen) = release {
+        for unseen in release {
             request = request.event(NewEvent::new(stream, app.clock.now(), released(seat.kind, unseen)));
         }
         let request = request.event(NewEvent { stream, event_id, occurred_at: app.clock.now(), event });
@@ -215,7 +215,7 @@ pub async fn remember(
     Err(AdminError::Contended)
 }
 
-/// Who loses a seat to one that is to have it back, if anybody must.
+/// Who lose their seats to one that is to have it back, if anybody must.
 ///
 /// # Errors
 /// When all seats are taken, by who was seen within the team's timeout.
@@ -225,7 +225,7 @@ async fn room(
     license: &License,
     seats: &Seats,
     (kind, id): (SeatKind, Uuid),
-) -> Result<Option<Uuid>, AdminError> {
+) -> Result<Vec<Uuid>, AdminError> {
     let seen = app.activity.last_seen(team, license.id, kind).await?;
     let last_seen = seen.into_iter().map(|seen| (seen.seat_id, seen.last_seen)).collect();
     let request = seat::Request {
@@ -238,7 +238,7 @@ async fn room(
         now: app.clock.now(),
     };
     match request.decide() {
-        seat::Seat::Held => Ok(None),
+        seat::Seat::Held => Ok(Vec::new()),
         seat::Seat::Free { release } => Ok(release),
         seat::Seat::Full | seat::Seat::Unclear => {
             let limit = request.limit.unwrap_or_default();

@@ -9,14 +9,22 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How often what is not taken is tried again, before the patience is at its end.
+const TRIES: u32 = 4;
 
 /// A client's connection, on which what is written is taken in time.
 pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
-    /// Runs while there is something to write and nothing is taken; what waits for news has nothing to write.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// While there is something to write and nothing is taken; what waits for news has nothing to write.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    next: Pin<Box<Sleep>>,
+    tries: u32,
 }
 
 impl Patient {
@@ -30,21 +38,32 @@ impl Patient {
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
-        write: impl FnOnce(&mut std::net::TcpStream) -> io::Result<usize>,
+        write: impl Fn(&mut std::net::TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
             self.waiting = None;
             return written;
         }
-        let patience = self.patience;
-        ready!(self.waiting.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
-        self.waiting = None;
-        // The system tells of room when a third of its buffer is free again. Who reads slowly has freed less of it by now.
-        let mut same = self.stream.as_fd().try_clone_to_owned().map(std::net::TcpStream::from)?;
-        Poll::Ready(write(&mut same).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
-            _ => error,
-        }))
+        let step = self.patience / TRIES;
+        let waiting = self.waiting.get_or_insert_with(|| Waiting { next: Box::pin(sleep(step)), tries: 0 });
+        loop {
+            ready!(waiting.next.as_mut().poll(cx));
+            waiting.tries += 1;
+            // The runtime hears of room when a third of the system's buffer is free again. Who reads slowly has freed less
+            // of it by now, and who reads nothing none.
+            match self.stream.as_fd().try_clone_to_owned().and_then(|same| write(&mut same.into())) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waiting.tries < TRIES => {
+                    waiting.next.as_mut().reset(Instant::now() + step);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
+                tried => {
+                    self.waiting = None;
+                    return Poll::Ready(tried);
+                }
+            }
+        }
     }
 }
 
