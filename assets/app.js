@@ -55,7 +55,11 @@
   document.addEventListener("submit", (event) => {
     const mark = once(event.target);
     if (mark && "sent" in mark.dataset) event.preventDefault();
-    else if (mark) mark.dataset.sent = "";
+    else if (mark) {
+      mark.dataset.sent = "";
+      // Where the answer does not come, or is not waited for, it can be sent again: the server makes it once.
+      setTimeout(() => delete mark.dataset.sent, 5000);
+    }
   });
   addEventListener("pageshow", () => {
     for (const form of document.forms) delete once(form)?.dataset.sent;

@@ -95,7 +95,6 @@ pub async fn alone(url: &DatabaseUrl) -> Result<Presence, PresenceError> {
 }
 
 fn alone_in(folder: &Path) -> Result<Presence, PresenceError> {
-    make_private_folder(folder).map_err(|source| PresenceError::File { path: folder.to_owned(), source })?;
     let (file, path) = lock_file(folder)?;
     match file.try_lock() {
         Ok(()) => Ok(Presence { _lock: Some(file) }),
@@ -114,11 +113,12 @@ async fn alone_at(address: &str) -> Result<Presence, PresenceError> {
     connection.close().await?;
     match others {
         0 => Ok(Presence { _lock: None }),
-        others => Err(PresenceError::AtWork(format!("keyledger has {others} connections to this database"))),
+        others => Err(PresenceError::AtWork(format!("connections of keyledger to this database: {others}"))),
     }
 }
 
 fn lock_file(folder: &Path) -> Result<(File, PathBuf), PresenceError> {
+    make_private_folder(folder).map_err(|source| PresenceError::File { path: folder.to_owned(), source })?;
     let path = folder.join(LOCK_FILE);
     match open_private(&path) {
         Ok(file) => Ok((file, path)),

@@ -59,8 +59,8 @@ impl Server {
             .await
             .with_context(|| format!("cannot listen on {}; choose another address with --listen", options.listen))?;
         let address = listener.local_addr()?;
-        let (app, writer) = App::open(&options.database, &options.master, clock).await?;
         let presence = presence::serving(&options.database)?;
+        let (app, writer) = App::open(&options.database, &options.master, clock).await?;
         say_if_clock_is_behind(&app).await;
         app.runner.pass_once().await?;
         let (stop_all, stopping) = stop();

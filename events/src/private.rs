@@ -19,7 +19,8 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 /// As [`create_private`]; root's file is to belong to whom `like` belongs to.
 pub(crate) fn create_private_like(path: &Path, like: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    // A shared lock wants a file that can be read, on some network file systems.
+    options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
@@ -36,7 +37,9 @@ pub(crate) fn create_private_like(path: &Path, like: &Path) -> io::Result<File> 
 /// When the system refuses.
 pub fn open_private(path: &Path) -> io::Result<File> {
     match create_private(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => OpenOptions::new().write(true).open(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().read(true).write(true).open(path)
+        }
         made => made,
     }
 }

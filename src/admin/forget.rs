@@ -56,8 +56,9 @@ pub async fn forget(
 ) -> Result<ForgottenJson, AdminError> {
     teams::find(app, team).await?;
     let mut told = ForgottenJson { customer_ids: Vec::new(), keys_destroyed: 0, mails: 0, already: true };
+    let mut left = Vec::new();
     loop {
-        let Some((some, is_whole)) = forget_some(app, actor, team, who, folder).await? else { break };
+        let Some((some, is_whole)) = forget_some(app, actor, team, who, &mut left, folder).await? else { break };
         let is_over = is_whole || some.already;
         told.add(some);
         if is_over {
@@ -78,18 +79,21 @@ impl ForgottenJson {
 }
 
 /// Forgets as many entries of a person as are gathered at once; tells whether these were all. `None` when there are none.
+/// What one pass had no room for is where the next begins, too: nothing may lead there any more from who was forgotten.
 async fn forget_some(
     app: &App,
     actor: &str,
     team: TeamId,
     who: &Who,
+    left: &mut Vec<Uuid>,
     folder: Option<&FileTransport>,
 ) -> Result<Option<(ForgottenJson, bool)>, AdminError> {
     for _ in 0..CONFLICTS_MAX {
         app.catch_up(&[view::CUSTOMERS]).await?;
         // Deliveries after this are judged by their place in the ledger.
         let head = app.ledger.head().await?.position;
-        let person = Person::gather(app, team, &beginning(app, team, who).await?).await?;
+        let beginning = [beginning(app, team, who).await?, left.clone()].concat();
+        let person = Person::gather(app, team, &beginning).await?;
         let linked = app.keys.vault().linked(&aliases(&person)).await?;
         if person.customers.is_empty() && linked.is_empty() {
             return Ok(None);
@@ -101,7 +105,9 @@ async fn forget_some(
         let mails = erase(app, folder, &forgotten).await?;
         let customer_ids = forgotten.customer_ids;
         let some = ForgottenJson { customer_ids, keys_destroyed, mails, already: !appended };
-        return Ok(Some((some, person.is_whole())));
+        let is_whole = person.is_whole();
+        *left = person.left;
+        return Ok(Some((some, is_whole)));
     }
     Err(AdminError::Contended)
 }

@@ -220,8 +220,8 @@ async fn again(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, Admi
     let to = present_address(app, mail).await?.unwrap_or(to);
     if !is_address(&to) {
         let reason = format!(
-            "its address is not one that mail can be sent to; correct that of customer {} first, with `PUT …/customers/ID` \
-             or in the dashboard",
+            "its address is not one that mail can be sent to; correct that of customer {} first, by `PUT \
+             /api/v1/dev/teams/TEAM_ID/customers/CUSTOMER_ID`",
             mail.customer_id
         );
         return Err(unsendable(reason));

@@ -32,6 +32,8 @@ pub struct Person {
     pub aliases: BTreeSet<Uuid>,
     /// Whether anything was ever recorded of them that was not forgotten since.
     pub known: bool,
+    /// Entries for which there was no room.
+    pub left: Vec<Uuid>,
 }
 
 impl Person {
@@ -44,7 +46,11 @@ impl Person {
         let mut person = Self::default();
         let mut open: Vec<Uuid> = beginning.to_vec();
         while let Some(id) = open.pop() {
-            if !person.is_whole() || person.aliases.contains(&id) {
+            if person.aliases.contains(&id) {
+                continue;
+            }
+            if !person.is_whole() {
+                person.left.push(id);
                 continue;
             }
             let (lookups, at_providers) = person.take_in(app, team, id).await?;

@@ -51,7 +51,9 @@ impl Patient {
             waiting.tries += 1;
             // The runtime hears of room when a third of the system's buffer is free again. Who reads slowly has freed less
             // of it by now, and who reads nothing none.
-            match self.stream.as_fd().try_clone_to_owned().and_then(|same| write(&mut same.into())) {
+            // Where there is no descriptor left, nothing was tried, and nobody is blamed for it.
+            let same = self.stream.as_fd().try_clone_to_owned().map_err(|_| io::ErrorKind::WouldBlock.into());
+            match same.and_then(|same| write(&mut same.into())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && waiting.tries < TRIES => {
                     waiting.next.as_mut().reset(Instant::now() + step);
                 }

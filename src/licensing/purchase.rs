@@ -288,6 +288,16 @@ impl Purchase {
             || self.swaps().any(|swap| swap.from == item || swap.to == item)
     }
 
+    /// Subscription items that were paid for or came by a swap, and that no known swap has replaced.
+    pub fn last_items(&self) -> BTreeSet<&str> {
+        let paid = self.paid_lines().map(|(_, line)| line.item.as_str());
+        let mut last: BTreeSet<_> = paid.chain(self.swaps().map(|swap| swap.to.as_str())).collect();
+        for swap in self.swaps() {
+            last.remove(swap.from.as_str());
+        }
+        last
+    }
+
     /// Whether a subscription was seen with both items, or with neither after `earlier` was paid for: then `later` has not
     /// replaced it.
     pub fn came_beside(&self, later: &str, earlier: &str) -> bool {

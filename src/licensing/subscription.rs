@@ -67,18 +67,21 @@ impl Slot {
 
     /// What it entitles to now: what the latest fact says. A line of an invoice says what was bought from the beginning of
     /// its period on, however late it was paid, or from its payment on where that came first. Where an observation and a
-    /// line are of the same second, the observation is of the state after the change; of two lines the longer one.
+    /// line are of the same second, the observation is of the state after the change; of several observations the one that a
+    /// line agrees with; of several lines the longer one, or the one that was paid later.
     pub fn offer<'a>(&'a self, purchase: &'a Purchase) -> Option<(&'a Offer, &'a str)> {
         let paid = self.lines(purchase).map(|period| {
             let line = period.line;
             let (from, until) = (line.period_start.min(period.paid_at), line.period_end);
-            ((from, 0, until, line.stripe_product.as_str(), line.item.as_str()), &line.offer)
+            ((from, 0, (until, period.paid_at), line.stripe_product.as_str(), line.item.as_str()), &line.offer)
         });
         let seen = purchase.observed.iter().flat_map(|seen| {
             let ours = seen.items.iter().filter(|item| self.items.contains(&item.item));
             ours.filter_map(|item| {
-                let product = item.stripe_product.as_deref().unwrap_or_default();
-                Some(((seen.observed_at, 1, seen.observed_at, product, item.item.as_str()), item.offer.as_ref()?))
+                let (at, product) = (seen.observed_at, item.stripe_product.as_deref().unwrap_or_default());
+                let agrees = |line: &PaidLine| line.period_start == at && line.stripe_product == product;
+                let rank = if self.lines(purchase).any(|period| agrees(period.line)) { 2 } else { 1 };
+                Some(((at, rank, (at, at), product, item.item.as_str()), item.offer.as_ref()?))
             })
         });
         paid.chain(seen).max_by_key(|(at, _)| *at).map(|((_, _, _, _, item), offer)| (offer, item))

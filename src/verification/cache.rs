@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use keyledger_events::event::DecodeError;
-use keyledger_events::{Event, LedgerError, Observer, RecordedEvent, SharedLedger, StreamId, StreamKind, TeamId};
+use keyledger_events::merkle::Hash;
+use keyledger_events::{
+    Event, LedgerError, Observer, Position, RecordedEvent, SharedLedger, StreamId, StreamKind, TeamId,
+};
 use keyledger_projections::{License, QueryError, Seats, ViewStore};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, EntryAction};
@@ -88,8 +91,8 @@ impl State {
 /// The slots that anybody holds, by the licence.
 type Slots = Mutex<HashMap<(TeamId, Uuid), Weak<Slot>>>;
 
-fn lock(slots: &Slots) -> MutexGuard<'_, HashMap<(TeamId, Uuid), Weak<Slot>>> {
-    slots.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A licence's place in the cache.
@@ -185,6 +188,8 @@ pub struct LicenseCache {
     /// The licence that a key opens or opened: this never changes, and the licence says whether it still does.
     keys: Arc<Cache<Key, Weighed, ByBytes>>,
     slots: Arc<Slots>,
+    /// The last event that this process has committed.
+    committed: Arc<Mutex<Option<(Position, Hash)>>>,
 }
 
 impl LicenseCache {
@@ -192,7 +197,7 @@ impl LicenseCache {
     pub fn new(ledger: SharedLedger) -> Self {
         let licenses_max = usize::try_from(LICENSES_BYTES_MAX / u64::from(LICENSE_BYTES)).unwrap_or(usize::MAX);
         let keys = Arc::new(Cache::with_weighter(licenses_max, LICENSES_BYTES_MAX, ByBytes));
-        Self { ledger, keys, slots: Arc::default() }
+        Self { ledger, keys, slots: Arc::default(), committed: Arc::default() }
     }
 
     /// The licence that a key opens or opened, by its `key_lookup`, and its place; `None` when there is none. A
@@ -288,8 +293,14 @@ impl LicenseCache {
         }
     }
 
+    /// The last event that this process has committed since everything was forgotten.
+    pub fn last_committed(&self) -> Option<(Position, Hash)> {
+        *lock(&self.committed)
+    }
+
     /// Forgets everything, when it is not known what was missed.
     pub fn clear(&self) {
+        *lock(&self.committed) = None;
         let slots: Vec<_> = lock(&self.slots).values().filter_map(Weak::upgrade).collect();
         slots.iter().for_each(|slot| slot.forget());
     }
@@ -299,6 +310,9 @@ impl Observer for LicenseCache {
     fn committed(&self, events: &[RecordedEvent]) {
         for event in events {
             self.moved(event.team, event.stream, event.stream_version);
+        }
+        if let Some(last) = events.last() {
+            *lock(&self.committed) = Some((last.position, last.leaf_hash));
         }
     }
 }

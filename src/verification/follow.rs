@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyledger_events::merkle::Hash;
-use keyledger_events::store::{Change, PAGE_EVENTS_MAX};
+use keyledger_events::store::PAGE_EVENTS_MAX;
 use keyledger_events::{LedgerError, Position, SharedLedger};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -81,6 +81,8 @@ impl Follower {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "licences in memory cannot follow the ledger for now");
+                    // Whoever answers next may never have had the last events that this process knows of.
+                    begun = false;
                     FAILURE_PAUSE
                 }
             };
@@ -93,23 +95,36 @@ impl Follower {
     }
 
     /// The cache may hold what was read before the following begins; from here on nothing is missed.
-    async fn begin(&self) -> Result<bool, LedgerError> {
+    pub(super) async fn begin(&self) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
+        self.cache.clear();
         let position = self.ledger.head().await?.position;
-        let last = self.ledger.changes(before(position), 1).await?.first().map(|last| last.leaf_hash);
+        let last = self.ledger.changes(position.previous(), 1).await?.first().map(|last| last.leaf_hash);
         self.cache.clear();
         self.progress.send_replace(Progress { position, leaf_hash: last, asked_at: Some(asked_at) });
         Ok(false)
     }
 
     /// One page of changes; whether there may be more. It begins with the change that is known: where that is another one
-    /// or gone, a fail-over has lost the ledger's last events, and what the cache knows may rest on them.
-    async fn pass(&self) -> Result<bool, LedgerError> {
+    /// or gone, or what this process has committed since is, a fail-over has lost the ledger's last events, and what the
+    /// cache knows may rest on them.
+    pub(super) async fn pass(&self) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
-        let known = *self.progress.borrow();
-        let changes = self.ledger.changes(before(known.position), PAGE_EVENTS_MAX).await?;
-        let is_known = |change: &Change| (change.position, Some(change.leaf_hash)) == (known.position, known.leaf_hash);
-        if known.position > Position::START && !changes.first().is_some_and(is_known) {
+        let (known, committed) = (*self.progress.borrow(), self.cache.last_committed());
+        let changes = self.ledger.changes(known.position.previous(), PAGE_EVENTS_MAX).await?;
+        let more = u32::try_from(changes.len()).is_ok_and(|count| count >= PAGE_EVENTS_MAX);
+        let is_there = |position: Position, leaf_hash: Option<Hash>| {
+            let beyond = changes.last().is_none_or(|last| last.position < position);
+            // Behind a full page it may still come.
+            if beyond {
+                more
+            } else {
+                changes.iter().any(|it| it.position == position && Some(it.leaf_hash) == leaf_hash)
+            }
+        };
+        let knows = known.position == Position::START || is_there(known.position, known.leaf_hash);
+        let has = committed.is_none_or(|(at, leaf_hash)| at <= known.position || is_there(at, Some(leaf_hash)));
+        if !knows || !has {
             tracing::warn!(position = known.position.0, "the ledger has lost its last events; licences are read anew");
             return self.begin().await;
         }
@@ -118,14 +133,8 @@ impl Follower {
         }
         let (position, leaf_hash) =
             changes.last().map_or((known.position, known.leaf_hash), |last| (last.position, Some(last.leaf_hash)));
-        let more = u32::try_from(changes.len()).is_ok_and(|count| count >= PAGE_EVENTS_MAX);
         let asked_at = if more { known.asked_at } else { Some(asked_at) };
         self.progress.send_replace(Progress { position, leaf_hash, asked_at });
         Ok(more)
     }
-}
-
-/// The position behind which a page begins with the event at `position`.
-fn before(position: Position) -> Position {
-    Position((position.0 - 1).max(0))
 }

@@ -7,6 +7,10 @@ use keyledger_projections::SeatKind;
 use keyledger_projections::seats::{Bound, Holders};
 use uuid::Uuid;
 
+/// Seats that are released at once at most, for one append takes so many events: where a limit was lowered by more, a few
+/// more newcomers get in before it is kept.
+const RELEASED_MAX: usize = 1_000;
+
 /// When seats were last seen, by the id of who holds them.
 pub type LastSeen = HashMap<Uuid, Timestamp>;
 
@@ -56,7 +60,7 @@ impl Request<'_> {
         if self.taken.len() < limit {
             return Seat::Free { release: Vec::new() };
         }
-        let needed = self.taken.len() - limit + 1;
+        let needed = (self.taken.len() - limit + 1).min(RELEASED_MAX);
         let Some(minutes) = self.timeout_minutes else { return Seat::Full };
         let horizon = self.now.as_microsecond() - i64::from(minutes) * 60 * 1_000_000;
         let old = || self.taken.iter().filter(|(_, bound)| bound.since.as_microsecond() <= horizon);

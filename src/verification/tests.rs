@@ -1,10 +1,11 @@
 //! Verifications with a clock that is turned by hand: timeouts, expiry, who loses a seat.
 
-use keyledger_events::StreamId;
-use keyledger_events::event::license::ExpirationStart;
+use keyledger_events::event::license::{ExpirationStart, LicenseSuspended};
 use keyledger_events::event::team::VerificationSettingsUpdated;
+use keyledger_events::{Observer as _, StreamId};
 
-use super::{Asked, Caller, Code, Verifier};
+use super::follow::Follower;
+use super::{Asked, Caller, Code, LicenseCache, Verifier};
 use crate::activity::{RequestKind, Seen};
 use crate::admin::{seats, verifications};
 use crate::keys;
@@ -19,6 +20,7 @@ stories!(
     a_licence_is_refused_from_the_second_it_ends,
     a_revocation_by_this_process_counts_at_once,
     events_that_a_fail_over_has_lost_decide_nothing,
+    an_event_of_our_own_that_is_lost_is_not_believed,
 );
 
 const MINUTE: i64 = 60;
@@ -178,6 +180,26 @@ async fn events_that_a_fail_over_has_lost_decide_nothing(home: Home) -> TestResu
     // As many events as there were, and another one at the place of the lost one.
     suspend("not lost").await?;
     until(Code::LicenseSuspended).await
+}
+
+/// Guards: what this process has committed and told of, and lost before it was read back.
+async fn an_event_of_our_own_that_is_lost_is_not_believed(home: Home) -> TestResult {
+    let cache = LicenseCache::new(home.app.ledger.clone());
+    let follower = Follower::new(home.app.ledger.clone(), cache.clone());
+    let node = node(&home, None).await?;
+    follower.begin().await?;
+    let lookup = keys::lookup(&home.app.keys, home.team, &node.key);
+    let found = cache.of_key(&home.app.views, home.team, &lookup).await?;
+    let (slot, _) = found.ok_or("no licence")?;
+    home.happen(node.license, LicenseSuspended { reason: None }).await?;
+    let mut left = all(&home.app).await?;
+    cache.committed(&left[left.len() - 1..]);
+    assert!(cache.known(&slot).await?.ok_or("no licence")?.license.suspended());
+    left.pop();
+    home.attacker().await?.rewrite(left).await?;
+    follower.pass().await?;
+    assert!(!cache.known(&slot).await?.ok_or("no licence")?.license.suspended());
+    Ok(())
 }
 
 /// Guards: the licence is in memory when the append that revokes it returns.

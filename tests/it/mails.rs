@@ -105,7 +105,7 @@ async fn a_corrected_address_gets_what_was_given_up(backend: Backend) -> TestRes
     let customer = license["customerId"].as_str().ok_or("no customer")?;
     program.put(&format!("/customers/{customer}"), &json!({ "email": "taro@example.test" })).await?.data()?;
     let again = list(&["resend", "--abandoned-since", "2026-01-01T00:00:00Z"]).await?;
-    assert_eq!((again.as_array().map(Vec::len), &again[0]["state"]), (Some(1), &"pending".into()), "{again}");
+    assert_eq!(again.as_array().map(Vec::len), Some(1), "{again}");
     app.settle().await?;
     let mails = app.mails()?;
     assert_eq!((mails.len(), mails[0].to.as_str()), (1, "taro@example.test"));

@@ -13,7 +13,11 @@ on_both_stores!(
     there_and_back_within_a_month_is_the_plan_of_the_next_one,
     an_old_invoice_that_is_paid_late_does_not_bring_the_old_plan_back,
     what_was_free_is_given_back_for_nothing_and_is_no_plan,
+    of_two_updates_in_a_second_the_paid_one_counts,
     a_swap_that_is_told_late_keeps_the_key,
+    a_second_swap_before_the_first_was_paid_for_keeps_the_key,
+    a_plan_that_was_replaced_beside_a_new_item_waits_for_nothing,
+    seats_that_were_added_twice_are_counted_once,
     an_item_that_was_added_is_licensed_at_once,
     a_product_that_is_gone_keeps_nobody_else_from_renewing,
     units_in_tiers_add_up,
@@ -144,6 +148,84 @@ async fn a_swap_that_is_told_late_keeps_the_key(backend: Backend) -> TestResult 
         let after = one(&app, &basic).await?;
         assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
         assert_eq!(app.mails()?.len() - mails, 1);
+    }
+    Ok(())
+}
+
+async fn of_two_updates_in_a_second_the_paid_one_counts(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let pro_id = id(&app.server.cli(&["product", "create", "--team", &app.team, "Pro", "--json"]).await?)?;
+    app.stripe.add_product("prod_aa_pro", &[("product_id", &pro_id)]);
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - 2 * DAY);
+    let pro = on(&basic, "prod_aa_pro");
+    let (changed, end) = (basic.begun + DAY, basic.begun + MONTH);
+    let rest = |product, amount| InvoiceLine::rest(&basic.items[0].id, product, (changed, end), amount);
+    let change = of_change(&basic, vec![rest("prod_plugin", -900), rest("prod_aa_pro", 1900)]);
+    app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+    let kept = basic.updated(changed, json!({ "cancel_at_period_end": true }));
+    app.deliver(&[pro.updated(changed, basic.items_before()), kept, change.event()]).await?;
+    let license = one(&app, &basic).await?;
+    assert_eq!(license["productIds"], json!([pro_id]), "{license}");
+    Ok(())
+}
+
+/// The invoice of the second change comes before the update that tells it, and credits what the first had brought.
+async fn a_second_swap_before_the_first_was_paid_for_keeps_the_key(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - 3 * DAY);
+    let [between, pro] = [(); 2].map(|()| Subscription { items: vec![Item::of("prod_pro")], ..basic.clone() });
+    let (first, second, end) = (basic.begun + DAY, basic.begun + 2 * DAY, basic.begun + MONTH);
+    let rest =
+        |of: &Subscription, from, amount| InvoiceLine::rest(&of.items[0].id, &of.items[0].product, (from, end), amount);
+    let lines = vec![
+        rest(&pro, second, 1800),
+        rest(&basic, first, -900),
+        rest(&between, first, 1900),
+        rest(&between, second, -1800),
+    ];
+    let change = of_change(&basic, lines);
+    app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+    let before = one(&app, &basic).await?;
+    app.deliver(&[between.updated(first, basic.items_before())]).await?;
+    assert_eq!(app.post_stripe(&change.event()).await?.status, 200);
+    app.deliver(&[pro.updated(second, between.items_before())]).await?;
+    let after = one(&app, &basic).await?;
+    assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
+    assert_eq!(app.mails()?.len(), 1);
+    Ok(())
+}
+
+async fn a_plan_that_was_replaced_beside_a_new_item_waits_for_nothing(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    app.stripe.add_product("prod_support", &[]);
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - MONTH - DAY);
+    let pro = Subscription { items: vec![Item::of("prod_pro"), Item::of("prod_support")], ..basic.clone() };
+    app.deliver(&[basic.created(), invoice(&basic, basic.begun).event()]).await?;
+    app.deliver(&[pro.updated(basic.begun + DAY, basic.items_before())]).await?;
+    let renewal = invoice(&pro, basic.begun + MONTH).event();
+    app.deliver(&[&renewal]).await?;
+    assert_eq!(app.entry(id_of(&renewal)).await?.outcome, "applied");
+    let license = one(&app, &basic).await?;
+    assert_eq!(license["productIds"], json!([pro_id]));
+    assert_paid_until(&license, basic.begun + 2 * MONTH)
+}
+
+async fn seats_that_were_added_twice_are_counted_once(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for layout in Layout::BOTH {
+        let mut subscription = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let (added, turn) = (subscription.begun + DAY, subscription.begun + MONTH);
+        app.deliver(&[subscription.created(), invoice(&subscription, subscription.begun).event()]).await?;
+        subscription.items[0].quantity = 3;
+        let item = &subscription.items[0].id;
+        let rest = |quantity, amount| InvoiceLine {
+            quantity,
+            ..InvoiceLine::rest(item, "prod_plugin", (added, turn), amount)
+        };
+        let mut renewal = invoice(&subscription, turn);
+        renewal.lines.extend([rest(1, -900), rest(2, 1800), rest(2, -1800), rest(3, 2700)]);
+        app.deliver(&[renewal.event()]).await?;
+        assert_eq!(of(&app, &subscription).await?.len(), 3);
     }
     Ok(())
 }

@@ -139,10 +139,10 @@ impl Inner {
         build.status == BuildStatus::Building && self.idle_seconds(build) > ABANDONED_AFTER_SECONDS
     }
 
-    /// Whether a build that serves another release has not followed the ledger for so long that no node of that release is
-    /// left.
+    /// Whether another release's build has not followed the ledger for so long that no node of that release is left. Nobody
+    /// goes back to what that release kept, either.
     fn is_deserted(&self, build: &Build, head: Position) -> bool {
-        let anothers = build.status.serves() && self.projection_of(build).is_none();
+        let anothers = build.status != BuildStatus::Building && self.projection_of(build).is_none();
         anothers && build.position < head && self.idle_seconds(build) > DESERTED_AFTER_SECONDS
     }
 

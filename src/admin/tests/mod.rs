@@ -29,7 +29,7 @@ stories!(
     a_team_is_changed_by_two_admins_at_once,
     secrets_of_two_admins_at_once_are_both_kept,
     an_admin_decides_once_and_a_revocation_stands,
-    a_mail_is_sent_again_to_the_same_address_unless_it_is_forgotten,
+    a_mail_is_sent_again_unless_its_buyer_is_forgotten,
     a_rejected_delivery_is_mended_and_an_applied_one_is_left_alone,
 );
 
@@ -114,7 +114,7 @@ async fn an_admin_decides_once_and_a_revocation_stands(home: Home) -> TestResult
     Ok(())
 }
 
-async fn a_mail_is_sent_again_to_the_same_address_unless_it_is_forgotten(home: Home) -> TestResult {
+async fn a_mail_is_sent_again_unless_its_buyer_is_forgotten(home: Home) -> TestResult {
     let licenses = home.issue(&[home.one_off(None, ExpirationStart::Creation)]).await?;
     let first = home.request_mail("ada@example.com", &licenses, false).await?;
     for id in [first.id, licenses[0].id] {

@@ -107,8 +107,10 @@ impl<S> Change<S> {
             return Err(Problem::new(StatusCode::CONFLICT, message));
         }
         let done = work.await;
-        if done.is_err() {
-            activity.release_form(team, form).await?;
+        if done.is_err()
+            && let Err(error) = activity.release_form(team, form).await
+        {
+            tracing::warn!(%error, "a form whose work could not be done cannot be sent again as it is");
         }
         done
     }

@@ -34,6 +34,7 @@ pub use report::{Counts, Problem, Progress, Report};
 use std::collections::BTreeMap;
 
 use keyledger_events::{StreamId, StreamKind, TeamId};
+use keyledger_projections::view;
 
 use crate::app::App;
 use crate::config::PostgresAddress;
@@ -78,8 +79,9 @@ pub async fn import(
         let mut step = Step { app, source: &mut source, scope: &scope, report: &mut report, progress: &mut progress };
         product::import(&mut step).await?;
         customer::import(&mut step).await?;
-        // Who a customer is decides under which key their devices are sealed.
+        // Who a customer is decides under which key their devices are sealed, and a key that is known opens what it opens.
         app.catch_up_patiently().await?;
+        app.catch_up(&[view::CUSTOMERS, view::LICENSES, view::LICENSE_KEYS]).await?;
         license::import(&mut step, key).await?;
         integration::import(&mut step).await?;
         app.activity.flush().await?;

@@ -146,7 +146,7 @@ fn date(text: &str) -> Result<Timestamp, Problem> {
     format!("{text}T23:59:59Z").parse::<Timestamp>().map_err(none)
 }
 
-/// `POST …/mail`: sends the key again, to the address it was sent to.
+/// `POST …/mail`: sends the key again, to the address that the buyer has by now.
 pub(super) async fn mail(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Supporter>) -> Answer {
     let sent = async {
         let team = change.viewer.team_id();

@@ -17,6 +17,8 @@ use crate::providers::stripe::payload::{Invoice, InvoiceLine, LineKind};
 
 /// How long an invoice for an item that may have replaced another waits for the update that says so.
 const SWAP_WAIT_SECONDS: i64 = 600;
+/// How long a paid invoice waits for Stripe's answer about what it does not depend on.
+const ANSWER_WAIT_SECONDS: i64 = 600;
 
 fn subscription_of(invoice: &Invoice) -> Option<&str> {
     invoice.subscription.as_deref().or_else(|| invoice.lines.iter().find_map(|line| line.subscription.as_deref()))
@@ -49,10 +51,10 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
     let service = service_lines(invoice, all, subscription);
     let swap = swap_told(invoice, all, &service, &draft.purchase);
     if swap.is_none() {
-        wait_for_swap(context, invoice, &draft.purchase, &service)?;
+        wait_for_swap(context, invoice, all, &draft.purchase, &service)?;
     }
     let mut lines = read_lines(context, &draft.purchase, &service).await?;
-    lines.bad.extend(others_lines(all, subscription));
+    lines.bad.extend(others_lines(context, invoice, all, subscription).await?);
     lines.warnings.extend(paid_once(context, invoice, all, &service).await);
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
@@ -131,11 +133,13 @@ struct Service<'l> {
 }
 
 impl Service<'_> {
-    /// Graduated prices make a line of each tier, each with the units that fall into it.
+    /// Graduated prices make a line of each tier, each with the units that fall into it. What is prorated is one line for
+    /// each change.
     fn goes_on_in(&self, item: &str, line: &InvoiceLine) -> bool {
-        let what = |line: &InvoiceLine| (line.product.clone(), line.price.clone(), line.proration);
+        let what = |line: &InvoiceLine| (line.product.clone(), line.price.clone());
         let when = |line: &InvoiceLine| (line.period_start, line.period_end);
-        self.item == item && when(self.line) == when(line) && what(self.line) == what(line)
+        let regular = !self.line.proration && !line.proration;
+        regular && self.item == item && when(self.line) == when(line) && what(self.line) == what(line)
     }
 }
 
@@ -162,11 +166,12 @@ fn service_lines<'l>(invoice: &Invoice, lines: &'l [InvoiceLine], subscription: 
     found
 }
 
-/// Whether a line bills usage. From basil on it does not say so, but usage is billed when its period is over.
+/// Whether a line bills usage. From basil on it does not say so, but usage is billed when its period is over. Only a
+/// subscription that is made with a beginning in the past pays for what is over otherwise.
 fn is_usage(invoice: &Invoice, line: &InvoiceLine) -> bool {
     line.metered.unwrap_or_else(|| {
-        let is_over = invoice.period_end.is_some_and(|end| line.period_end <= end);
-        invoice.billing_reason.as_deref() == Some("subscription_cycle") && !line.proration && is_over
+        let is_over = line.period_end <= invoice.period_end.max(invoice.created).unwrap_or(line.period_start);
+        invoice.billing_reason.as_deref() != Some("subscription_create") && !line.proration && is_over
     })
 }
 
@@ -174,17 +179,32 @@ fn is_of_another(line: &InvoiceLine, subscription: &str) -> bool {
     line.subscription.as_deref().is_some_and(|its| its != subscription)
 }
 
-/// Why lines of other subscriptions license nothing: an invoice is one subscription's.
-fn others_lines(lines: &[InvoiceLine], subscription: &str) -> Vec<String> {
-    let others = lines.iter().filter(|line| is_of_another(line, subscription) && !line.credit && line.quantity > 0);
-    let others: BTreeSet<_> = others.filter_map(|line| line.subscription.as_deref()).collect();
-    let reason = |other| {
+/// Why lines of other subscriptions license nothing, where they are for something of ours: an invoice is one subscription's.
+async fn others_lines(
+    context: &Context<'_>,
+    invoice: &Invoice,
+    lines: &[InvoiceLine],
+    subscription: &str,
+) -> Result<Vec<String>, Stop> {
+    let mut others = BTreeSet::new();
+    for line in lines.iter().filter(|line| is_of_another(line, subscription) && line.subscription_item.is_some()) {
+        if line.credit || line.quantity == 0 || is_usage(invoice, line) {
+            continue;
+        }
+        let offer = context.offer(line.product.as_deref(), line.product_metadata.as_ref(), SaleKind::Subscription);
+        match offer.await {
+            Ok(Found::NotOurs) => {}
+            Err(stop @ Stop::NeedsClaim) => return Err(stop),
+            Ok(Found::Offer(..) | Found::Bad(_)) | Err(_) => drop(others.insert(line.subscription.as_deref())),
+        }
+    }
+    let reason = |other: &str| {
         format!(
             "the invoice is the subscription `{subscription}`'s and has lines of `{other}`, which license nothing here; \
              make what was bought there by hand"
         )
     };
-    others.into_iter().map(reason).collect()
+    Ok(others.into_iter().flatten().map(reason).collect())
 }
 
 /// What was bought once in a subscription's checkout: no licence comes of it, which whoever sold a product of ours that way is
@@ -238,17 +258,23 @@ fn swap_told(invoice: &Invoice, all: &[InvoiceLine], service: &[Service<'_>], pu
     (!purchase.has_slot(to) && !purchase.came_beside(to, from)).then_some(swap)
 }
 
-/// An invoice for an item that was never paid for, which lacks one that was, may be about a swap whose update has
-/// not arrived. Licensing it now could license the same thing twice, so it waits, but not for ever.
+/// An invoice for an item that was never paid for, which does not go on with one that was, may be about a swap whose update
+/// has not arrived. Licensing it now could license the same thing twice, so it waits, but not for ever.
 fn wait_for_swap(
     context: &Context<'_>,
     invoice: &Invoice,
+    all: &[InvoiceLine],
     purchase: &Purchase,
     service: &[Service<'_>],
 ) -> Result<(), Stop> {
     let items: BTreeSet<_> = service.iter().map(|service| service.item).collect();
-    let gone = || purchase.paid_lines().map(|(_, line)| line.item.as_str()).filter(|item| !items.contains(item));
-    let may_replace = |item: &&&str| !purchase.has_slot(item) && gone().any(|gone| !purchase.came_beside(item, gone));
+    let is_credited =
+        |item: &str| all.iter().any(|line| line.credit && line.subscription_item.as_deref() == Some(item));
+    let goes_on = |item: &str| items.contains(item) && !is_credited(item);
+    let mut gone = purchase.last_items();
+    gone.retain(|item| !goes_on(item));
+    let may_replace =
+        |item: &&&str| !purchase.has_slot(item) && gone.iter().any(|gone| !purchase.came_beside(item, gone));
     match items.iter().find(may_replace) {
         Some(item)
             if invoice.billing_reason.as_deref() != Some("subscription_create")
@@ -317,8 +343,8 @@ async fn read_lines(context: &Context<'_>, purchase: &Purchase, service: &[Servi
 }
 
 /// A change of plan that was observed before the first licence was issued has no offer yet, because nobody knew
-/// then that the subscription is ours. Now it counts. What was paid for does not depend on it: where Stripe has no answer, the
-/// next invoice asks again.
+/// then that the subscription is ours. Now it counts. What was paid for does not depend on it: where Stripe has no answer for
+/// long, the next invoice asks again.
 async fn complete_observation(context: &Context<'_>, draft: &mut Draft<'_>) -> Result<(), Stop> {
     let with_items = draft.purchase.observed.iter().filter(|seen| !seen.items.is_empty());
     let latest = with_items.max_by_key(|seen| seen.observed_at).cloned();
@@ -330,8 +356,9 @@ async fn complete_observation(context: &Context<'_>, draft: &mut Draft<'_>) -> R
         let product = item.stripe_product.as_deref();
         match context.subscription_offer(&draft.purchase, product, None).await {
             Ok(Found::Offer(offer, _)) => item.offer = Some(offer),
-            Ok(Found::NotOurs | Found::Bad(_)) | Err(Stop::Later(_) | Stop::Reject(_)) => {}
-            Err(stop @ (Stop::NeedsClaim | Stop::Draft(_))) => return Err(stop),
+            Ok(Found::NotOurs | Found::Bad(_)) | Err(Stop::Reject(_)) => {}
+            Err(Stop::Later(_)) if context.age_seconds >= ANSWER_WAIT_SECONDS => {}
+            Err(stop) => return Err(stop),
         }
     }
     if completed.items != latest.items {
