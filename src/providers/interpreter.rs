@@ -255,7 +255,7 @@ fn defer(
     reason: String,
     attempted: bool,
 ) -> AppendRequest {
-    let attempts = state.attempts;
+    let attempts = state.attempts.max(1);
     let pause = if attempted { pause_ms(attempts, RETRY_PAUSE_MS, RETRY_PAUSE_MAX_MS) } else { wait_ms(state, now) };
     let retry_at = later(now, pause);
     about(team, stream, state).event(NewEvent::new(stream, now, ProviderEventDeferred { reason, attempts, retry_at }))

@@ -48,13 +48,13 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         false => None,
     };
     let all = fetched.as_deref().unwrap_or(&invoice.lines);
-    let service = service_lines(invoice, all, subscription);
+    let service = service_lines(all, subscription);
     let swap = swap_told(invoice, all, &service, &draft.purchase);
     if swap.is_none() {
         wait_for_swap(context, invoice, all, &draft.purchase, &service)?;
     }
     let mut lines = read_lines(context, &draft.purchase, &service).await?;
-    lines.bad.extend(others_lines(context, invoice, all, subscription).await?);
+    lines.bad.extend(others_lines(context, all, subscription).await?);
     lines.warnings.extend(paid_once(context, invoice, all, &service).await);
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
@@ -146,10 +146,10 @@ impl Service<'_> {
 /// The service that is paid for: lines of a subscription item that cost something or, in a trial, nothing. Credits for
 /// unused time pay for none, and neither does what was used of something metered, whose units are no units of a licence.
 /// Old layouts may leave the item out: then there is one.
-fn service_lines<'l>(invoice: &Invoice, lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<Service<'l>> {
+fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<Service<'l>> {
     let mut found: Vec<Service<'l>> = Vec::new();
     for line in lines {
-        let pays = !line.credit && line.quantity > 0 && !is_usage(invoice, line);
+        let pays = !line.credit && line.quantity > 0 && !is_usage(lines, line);
         if !pays || is_of_another(line, subscription) {
             continue;
         }
@@ -166,12 +166,16 @@ fn service_lines<'l>(invoice: &Invoice, lines: &'l [InvoiceLine], subscription: 
     found
 }
 
-/// Whether a line bills usage. From basil on it does not say so, but usage is billed when its period is over. Only a
-/// subscription that is made with a beginning in the past pays for what is over otherwise.
-fn is_usage(invoice: &Invoice, line: &InvoiceLine) -> bool {
+/// Whether a line bills usage. From basil on it does not say so, but usage is billed when its period is over: beside a flat
+/// price of the same product, whose next period begins then.
+fn is_usage(lines: &[InvoiceLine], line: &InvoiceLine) -> bool {
     line.metered.unwrap_or_else(|| {
-        let is_over = line.period_end <= invoice.period_end.max(invoice.created).unwrap_or(line.period_start);
-        invoice.billing_reason.as_deref() != Some("subscription_create") && !line.proration && is_over
+        let is_flat = |other: &InvoiceLine| {
+            let pays = !other.credit && !other.proration && other.quantity > 0;
+            let beside = other.subscription_item != line.subscription_item && other.product == line.product;
+            pays && beside && other.period_start >= line.period_end
+        };
+        !line.proration && lines.iter().any(is_flat)
     })
 }
 
@@ -180,15 +184,10 @@ fn is_of_another(line: &InvoiceLine, subscription: &str) -> bool {
 }
 
 /// Why lines of other subscriptions license nothing, where they are for something of ours: an invoice is one subscription's.
-async fn others_lines(
-    context: &Context<'_>,
-    invoice: &Invoice,
-    lines: &[InvoiceLine],
-    subscription: &str,
-) -> Result<Vec<String>, Stop> {
+async fn others_lines(context: &Context<'_>, lines: &[InvoiceLine], subscription: &str) -> Result<Vec<String>, Stop> {
     let mut others = BTreeSet::new();
     for line in lines.iter().filter(|line| is_of_another(line, subscription) && line.subscription_item.is_some()) {
-        if line.credit || line.quantity == 0 || is_usage(invoice, line) {
+        if line.credit || line.quantity == 0 || is_usage(lines, line) {
             continue;
         }
         let offer = context.offer(line.product.as_deref(), line.product_metadata.as_ref(), SaleKind::Subscription);

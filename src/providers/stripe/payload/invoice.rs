@@ -1,7 +1,5 @@
 //! Invoices, and the payments made on them.
 
-use keyledger_events::Timestamp;
-
 use super::line::{InvoiceLine, first};
 use crate::providers::json::{BadField, Node};
 
@@ -22,10 +20,6 @@ pub struct Invoice {
     pub customer_name: Option<String>,
     /// In the currency's smallest unit.
     pub amount_paid: i64,
-    /// When it was made.
-    pub created: Option<Timestamp>,
-    /// When the period ended in which what it bills gathered: not when what it pays for ends.
-    pub period_end: Option<Timestamp>,
     /// `pi_…`, the invoice's own first; since basil only where the invoice's payments are included.
     pub payment_intents: Vec<String>,
     /// `ch_…`, likewise.
@@ -57,8 +51,6 @@ impl Invoice {
             customer_email: invoice.get("customer_email").label().or_else(|| customer.get("email").label()),
             customer_name: invoice.get("customer_name").label().or_else(|| customer.get("name").label()),
             amount_paid: invoice.get("amount_paid").required_integer()?,
-            created: invoice.get("created").time()?,
-            period_end: invoice.get("period_end").time()?,
             payment_intents,
             charges,
             lines,

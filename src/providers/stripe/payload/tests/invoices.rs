@@ -61,8 +61,6 @@ fn expected() -> Result<Invoice, Box<dyn Error>> {
         customer_email: Some("buyer@example.test".to_owned()),
         customer_name: Some("Buyer".to_owned()),
         amount_paid: 1000,
-        created: None,
-        period_end: Some(time(2)?),
         payment_intents: vec!["pi_1".to_owned()],
         charges: vec!["ch_1".to_owned()],
         lines: vec![InvoiceLine {
