@@ -94,7 +94,7 @@ pub async fn inclusion(
 ) -> Result<Inclusion, ProofsError> {
     let number = u64::try_from(position.0).ok();
     let index = number.and_then(|number| number.checked_sub(1)).ok_or(ProofsError::NoEvent(position))?;
-    let event = app.ledger.read(Position(position.0 - 1), 1).await?.into_iter().next();
+    let event = app.ledger.read(position.previous(), 1).await?.into_iter().next();
     let event = event.filter(|event| event.position == position && team.is_none_or(|team| event.team == team));
     let event = event.ok_or(ProofsError::NoEvent(position))?;
     event.check_hash()?;

@@ -97,6 +97,7 @@ impl Follower {
     /// The cache may hold what was read before the following begins; from here on nothing is missed.
     pub(super) async fn begin(&self) -> Result<bool, LedgerError> {
         let asked_at = Instant::now();
+        // What is committed from here on is in the ledger that is read then.
         self.cache.clear();
         let position = self.ledger.head().await?.position;
         let last = self.ledger.changes(position.previous(), 1).await?.first().map(|last| last.leaf_hash);

@@ -138,7 +138,7 @@ impl Batcher {
     /// may not have reached a standby yet that its commit waited for: it has when this look is settled.
     async fn went_through(&self, lost: &LostCommit) -> Result<bool, LedgerError> {
         let locked = self.ledger.begin_append().await?;
-        let stored = self.ledger.read(Position(lost.last.0 - 1), 1).await?;
+        let stored = self.ledger.read(lost.last.previous(), 1).await?;
         let is_ours = stored.first().is_some_and(|event| event.leaf_hash == lost.leaf_hash);
         if is_ours {
             locked.settle().await?;

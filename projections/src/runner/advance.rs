@@ -1,7 +1,5 @@
 //! Bringing one build of a view forward, within a transaction.
 
-use keyledger_events::Position;
-
 use super::batch::Batch;
 use crate::bookkeeping::{Build, BuildStatus, Fault};
 use crate::db::{TableName, Tx, is_refused_data};
@@ -48,7 +46,7 @@ pub(super) async fn advance(
     let before = build.clone();
     let stop = batch.stop(projection, build.position);
     let last = match stop {
-        Some(stop) => batch.at(before_it(stop.fault.position)),
+        Some(stop) => batch.at(stop.fault.position.previous()),
         None => batch.last(),
     };
     if let Some((last, leaf_hash)) = last {
@@ -83,7 +81,7 @@ async fn go_up_to_fault(
         let applied = apply_apart(tx, projection, table, std::slice::from_ref(event)).await?;
         let (reached, changed) = match &applied {
             Ok(applied) => (position, applied.changed),
-            Err(_) => (before_it(position), None),
+            Err(_) => (position.previous(), None),
         };
         if let Some((position, leaf_hash)) = batch.at(reached) {
             build.advance(position, leaf_hash, changed);
@@ -94,10 +92,6 @@ async fn go_up_to_fault(
         }
     }
     Ok(())
-}
-
-fn before_it(position: Position) -> Position {
-    Position(position.0 - 1)
 }
 
 fn stand_still(build: &mut Build, fault: Fault) {

@@ -128,7 +128,7 @@ impl Inner {
         if position == Position::START {
             return Ok(None);
         }
-        let found = self.ledger.read(Position(position.0 - 1), 1).await?;
+        let found = self.ledger.read(position.previous(), 1).await?;
         // A ledger that ends before the position must not look like one that has not begun.
         let missing = [0; 32];
         let leaf = found.first().filter(|event| event.position == position).map(|event| event.leaf_hash);

@@ -81,7 +81,7 @@ struct Events<'a> {
 impl Events<'_> {
     async fn at(&mut self, position: Position) -> Result<Option<&RecordedEvent>, RunnerError> {
         if !self.read.contains_key(&position) {
-            let found = self.inner.ledger.read(Position(position.0 - 1), 1).await?;
+            let found = self.inner.ledger.read(position.previous(), 1).await?;
             self.read.insert(position, found.into_iter().next().filter(|event| event.position == position));
         }
         Ok(self.read.get(&position).and_then(Option::as_ref))

@@ -136,10 +136,9 @@ impl Service<'_> {
     /// Graduated prices make a line of each tier, each with the units that fall into it. What is prorated is one line for
     /// each change.
     fn goes_on_in(&self, item: &str, line: &InvoiceLine) -> bool {
-        let what = |line: &InvoiceLine| (line.product.clone(), line.price.clone());
-        let when = |line: &InvoiceLine| (line.period_start, line.period_end);
-        let regular = !self.line.proration && !line.proration;
-        regular && self.item == item && when(self.line) == when(line) && what(self.line) == what(line)
+        let (before, regular) = (self.line, !self.line.proration && !line.proration);
+        let is_same = self.item == item && before.product == line.product && before.price == line.price;
+        regular && is_same && (before.period_start, before.period_end) == (line.period_start, line.period_end)
     }
 }
 
@@ -149,8 +148,7 @@ impl Service<'_> {
 fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<Service<'l>> {
     let mut found: Vec<Service<'l>> = Vec::new();
     for line in lines {
-        let pays = !line.credit && line.quantity > 0 && !is_usage(lines, line);
-        if !pays || is_of_another(line, subscription) {
+        if !pays(lines, line) || is_of_another(line, subscription) {
             continue;
         }
         let item = match (&line.subscription_item, line.kind) {
@@ -164,6 +162,16 @@ fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<Ser
         }
     }
     found
+}
+
+/// Whether a line pays for service, where it is for a subscription.
+fn pays(lines: &[InvoiceLine], line: &InvoiceLine) -> bool {
+    !line.credit && line.quantity > 0 && !is_usage(lines, line)
+}
+
+/// The subscription items of which unused time is given back.
+fn credited(lines: &[InvoiceLine]) -> BTreeSet<&str> {
+    lines.iter().filter(|line| line.credit).filter_map(|line| line.subscription_item.as_deref()).collect()
 }
 
 /// Whether a line bills usage. From basil on it does not say so, but usage is billed when its period is over: beside a flat
@@ -187,7 +195,7 @@ fn is_of_another(line: &InvoiceLine, subscription: &str) -> bool {
 async fn others_lines(context: &Context<'_>, lines: &[InvoiceLine], subscription: &str) -> Result<Vec<String>, Stop> {
     let mut others = BTreeSet::new();
     for line in lines.iter().filter(|line| is_of_another(line, subscription) && line.subscription_item.is_some()) {
-        if line.credit || line.quantity == 0 || is_usage(lines, line) {
+        if !pays(lines, line) {
             continue;
         }
         let offer = context.offer(line.product.as_deref(), line.product_metadata.as_ref(), SaleKind::Subscription);
@@ -246,8 +254,7 @@ fn swap_told(invoice: &Invoice, all: &[InvoiceLine], service: &[Service<'_>], pu
         return None;
     }
     let charged: BTreeSet<_> = service.iter().map(|service| service.item).collect();
-    let credits = all.iter().filter(|line| line.credit).filter_map(|line| line.subscription_item.as_deref());
-    let credited: BTreeSet<_> = credits.filter(|item| !charged.contains(item)).collect();
+    let credited: BTreeSet<_> = credited(all).into_iter().filter(|item| !charged.contains(item)).collect();
     if (credited.len(), charged.len()) != (1, 1) {
         return None;
     }
@@ -267,9 +274,8 @@ fn wait_for_swap(
     service: &[Service<'_>],
 ) -> Result<(), Stop> {
     let items: BTreeSet<_> = service.iter().map(|service| service.item).collect();
-    let is_credited =
-        |item: &str| all.iter().any(|line| line.credit && line.subscription_item.as_deref() == Some(item));
-    let goes_on = |item: &str| items.contains(item) && !is_credited(item);
+    let credited = credited(all);
+    let goes_on = |item: &str| items.contains(item) && !credited.contains(item);
     let mut gone = purchase.last_items();
     gone.retain(|item| !goes_on(item));
     let may_replace =
