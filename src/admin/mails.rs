@@ -172,8 +172,42 @@ pub async fn resend(app: &App, actor: &str, team: Option<TeamId>, id: Uuid) -> R
         if let Some(mail) = find(app, team, id).await? {
             return again(app, actor, &mail).await;
         }
+        if let Some(license) = app.views.team(team).license(id).await? {
+            return first(app, actor, team, &license).await;
+        }
     }
-    Err(AdminError::NotFound { what: "mail, nor licence with a mail,", id: id.to_string(), list: "mail list" })
+    Err(AdminError::NotFound { what: "mail or licence", id: id.to_string(), list: "mail list" })
+}
+
+/// Asks for the mail with the key of a licence that none was ever asked for, as when the sale named no address.
+async fn first(app: &App, actor: &str, team: TeamId, license: &License) -> Result<Delivery, AdminError> {
+    let unsendable = |reason: String| AdminError::Refused(format!("licence {} has no mail, and {reason}", license.id));
+    if license.revoked() {
+        return Err(unsendable("the key of a revoked licence is sent to nobody".to_owned()));
+    }
+    let Some(customer_id) = license.customer_ids().first().copied() else {
+        return Err(unsendable("it has no customer whom one could go to".to_owned()));
+    };
+    let customer = app.views.team(team).customer(customer_id).await?;
+    let address = customer.as_ref().and_then(|customer| customer.email.as_ref());
+    let to = opened::text(app, team, address, Customer::EMAIL_FIELD).await?.filter(|to| is_address(to));
+    let (Some(to), Some(key_id)) = (to, address.map(|address| address.value.key_id())) else {
+        let reason = format!(
+            "no address is known of customer {customer_id} that mail can be sent to; tell it by `PUT \
+             /api/v1/dev/teams/TEAM_ID/customers/CUSTOMER_ID`"
+        );
+        return Err(unsendable(reason));
+    };
+    let mail = Wanted {
+        team,
+        key_id,
+        purchase: license.purchase,
+        customer_id,
+        content: MailContent::LicenseKeys,
+        license_ids: vec![license.id],
+        domain: MESSAGE_ID_DOMAIN,
+    };
+    request(app, actor, mail, &to).await
 }
 
 /// Asks again for the mails that were asked for at `since` or later and were given up, unless a later one says the same: each
@@ -226,6 +260,15 @@ async fn again(app: &App, actor: &str, mail: &Delivery) -> Result<Delivery, Admi
         );
         return Err(unsendable(reason));
     }
+    let mail = Wanted {
+        team: mail.team,
+        key_id: mail.to.value.key_id(),
+        purchase: mail.purchase,
+        customer_id: mail.customer_id,
+        content: mail.content.clone(),
+        license_ids: mail.license_ids.clone(),
+        domain: domain(&mail.message_id),
+    };
     request(app, actor, mail, &to).await
 }
 
@@ -255,17 +298,30 @@ pub async fn latest_with_key(app: &App, team: TeamId, license: &License) -> Resu
     Ok(mails.into_iter().find(carries))
 }
 
-async fn request(app: &App, actor: &str, mail: &Delivery, to: &str) -> Result<Delivery, AdminError> {
+/// A mail that somebody asks for.
+struct Wanted<'a> {
+    team: TeamId,
+    /// The data key that its address is sealed with.
+    key_id: Uuid,
+    purchase: StreamId,
+    customer_id: Uuid,
+    content: MailContent,
+    license_ids: Vec<Uuid>,
+    /// Of its Message-ID.
+    domain: &'a str,
+}
+
+async fn request(app: &App, actor: &str, mail: Wanted<'_>, to: &str) -> Result<Delivery, AdminError> {
     let (team, event_id) = (mail.team, id::fresh());
-    let key = app.keys.key(mail.to.value.key_id()).await?;
+    let key = app.keys.key(mail.key_id).await?;
     let stream = StreamId::new(StreamKind::Delivery, id::derived(team, &["mail", "resend", &event_id.to_string()]));
     let requested = MailRequested {
         purchase: mail.purchase,
         customer_id: mail.customer_id,
         to: key.seal(SealContext { team, event_id, field: Delivery::TO_FIELD }, to.as_bytes()),
-        content: mail.content.clone(),
-        license_ids: mail.license_ids.clone(),
-        message_id: format!("<{}@{}>", stream.id, domain(&mail.message_id)),
+        content: mail.content,
+        license_ids: mail.license_ids,
+        message_id: format!("<{}@{}>", stream.id, mail.domain),
     };
     let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event: requested.into() };
     let request = AppendRequest::new(team, by(actor)).expect(stream, 0).event(event);

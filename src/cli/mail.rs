@@ -28,7 +28,7 @@ pub(super) enum MailCommand {
     },
     /// Send a mail once more: the same to the same customer, at the address that they have by now.
     Resend {
-        /// A mail's id, or a licence's: then the latest mail with its key.
+        /// A mail's id, or a licence's: then the latest mail with its key, or the first where there was none.
         #[arg(required_unless_present = "abandoned_since", conflicts_with = "abandoned_since")]
         id: Option<Uuid>,
         /// All mails that were asked for since then and given up, unless a later one says the same.
