@@ -91,6 +91,7 @@ pub fn decide(license: &License, command: Command, now: Timestamp) -> Decision {
         Command::Suspend { reason } => {
             Ok((!license.admin_suspended).then(|| (now, LicenseSuspended { reason }.into())))
         }
+        Command::Reinstate { .. } if !license.admin_suspended && license.terms.disputed => Err(Refusal::Disputed),
         Command::Reinstate { reason } => {
             Ok(license.admin_suspended.then(|| (now, LicenseReinstated { reason }.into())))
         }

@@ -1,11 +1,12 @@
 //! Which licences a purchase's facts call for, and on what terms. A pure function of the folded facts, so that
 //! every order of deliveries leads to the same answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use keyledger_events::event::license::{SubscriptionTerms, Terms};
 use keyledger_events::event::purchase::{DisputeStatus, PurchaseLine};
 use keyledger_events::{TeamId, Timestamp, id};
+use keyledger_projections::licenses::License;
 use uuid::Uuid;
 
 use super::purchase::{Checkout, Ownership, Purchase, Unit};
@@ -50,6 +51,26 @@ fn adopt(purchase: &Purchase, all: &mut [Desired]) {
     for (desired, license_id) in first.into_iter().zip(&purchase.adopted) {
         desired.license_id = *license_id;
     }
+}
+
+/// What another system's licences are to be as long as no fact calls for them, as before the first invoice that is paid here:
+/// as they are, but for the end of the subscription and what a dispute does.
+pub fn adopted_as_they_are(
+    purchase: &Purchase,
+    called_for: &[Desired],
+    licenses: &HashMap<Uuid, License>,
+) -> Vec<Desired> {
+    let others = purchase.adopted.iter().filter(|id| !called_for.iter().any(|desired| desired.license_id == **id));
+    let as_it_is = |license: &License| {
+        let mut terms = license.terms.clone();
+        if let Some(subscription) = &mut terms.subscription {
+            subscription.ended_at = purchase.ceased_at.or(subscription.ended_at);
+        }
+        terms.revoked |= lost(purchase);
+        terms.disputed = disputed(purchase);
+        Desired { license_id: license.id, unit: Unit { item: license.item.clone(), unit: license.unit }, terms }
+    };
+    others.filter_map(|id| licenses.get(id)).map(as_it_is).collect()
 }
 
 fn lost(purchase: &Purchase) -> bool {
@@ -117,7 +138,7 @@ fn occurrence_of(line: &PurchaseLine, occurrence: u32, purchased_at: Timestamp, 
 
 /// One licence per unit of a subscription's slot. It follows the slot through swaps: a licence that was issued
 /// for any of its items is the slot's, and should there be two because a swap became known too late, the one
-/// of the earlier item stays.
+/// that was issued first stays: it is in use.
 fn of_slot(purchase: &Purchase, slot: &Slot, rules: Rules) -> Vec<Desired> {
     let mut found = Vec::new();
     for unit in 0..slot.quantity(purchase) {
@@ -137,14 +158,14 @@ fn of_slot(purchase: &Purchase, slot: &Slot, rules: Rules) -> Vec<Desired> {
     found
 }
 
-/// Licences issued for this unit of the slot, that of the root item first.
+/// Licences issued for this unit of the slot, the first one first.
 fn issued_for(purchase: &Purchase, slot: &Slot, unit: u32) -> Vec<(Uuid, String)> {
     let mut issued: Vec<_> = slot
         .items
         .iter()
         .filter_map(|item| Some((*purchase.licensed.get(&Unit { item: item.clone(), unit })?, item.clone())))
         .collect();
-    issued.sort_by_key(|(_, item)| *item != slot.root);
+    issued.sort_by_key(|(license_id, _)| purchase.issued.iter().position(|issued| issued == license_id));
     issued
 }
 
@@ -152,9 +173,10 @@ fn slot_terms(purchase: &Purchase, slot: &Slot, unit: u32, rules: Rules) -> Opti
     let (offer, item) = slot.offer(purchase)?;
     let last = slot.last_period(purchase, unit);
     let invoice = last.map(|period| period.invoice);
-    let payment = invoice.and_then(|invoice| purchase.invoices.get(invoice)).and_then(|paid| paid.payment.as_deref());
+    let named = invoice.and_then(|invoice| purchase.invoices.get(invoice)).and_then(|paid| paid.payment.as_deref());
+    let payment = named.or_else(|| purchase.payments.get(invoice?).map(String::as_str));
     let mut references = shared_references(purchase);
-    references.extend(named(&[
+    references.extend(self::named(&[
         ("stripeSubscriptionItem", Some(item)),
         ("stripeInvoice", invoice),
         ("stripePaymentIntent", payment),

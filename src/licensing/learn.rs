@@ -8,7 +8,7 @@ use keyledger_projections::licenses::License;
 use uuid::Uuid;
 
 use super::consequences::{Consequence, consequences};
-use super::desired::{Desired, Rules, desired};
+use super::desired::{Desired, Rules, adopted_as_they_are, desired};
 use super::purchase::Purchase;
 
 /// A fact worth recording, with its consequences.
@@ -27,7 +27,9 @@ pub fn learn(purchase: &Purchase, licenses: &HashMap<Uuid, License>, rules: Rule
     }
     let mut after = purchase.clone();
     after.evolve(&fact);
-    let consequences = consequences(&after, desired(&after, rules), licenses, &fact);
+    let mut called_for = desired(&after, rules);
+    called_for.extend(adopted_as_they_are(&after, &called_for, licenses));
+    let consequences = consequences(&after, called_for, licenses, &fact);
     let issued = consequences.iter().filter_map(|consequence| match consequence {
         Consequence::Issue(desired) => Some(desired),
         Consequence::Change { .. } => None,
@@ -46,6 +48,7 @@ fn note_licensed<'d>(fact: &mut Event, issued: impl Iterator<Item = &'d Desired>
     match fact {
         Event::PurchaseRecorded(sale) => sale.licensed = licensed.collect(),
         Event::PeriodPaid(paid) => paid.licensed = licensed.collect(),
+        Event::SubscriptionObserved(seen) => seen.licensed = licensed.collect(),
         _ => {}
     }
 }

@@ -75,7 +75,9 @@ impl Refunds {
 
     /// The balance of one invoice.
     pub fn of_invoice(&self, invoice: &str, payment: Option<&str>, amount: i64) -> Balance {
-        self.balance(Some(amount), |id, refunded| refunded.invoice.as_deref() == Some(invoice) || payment == Some(id))
+        // An invoice that does not say what was paid for it says 0.
+        let amount = (amount > 0).then_some(amount);
+        self.balance(amount, |id, refunded| refunded.invoice.as_deref() == Some(invoice) || payment == Some(id))
     }
 
     /// What went back of one payment.

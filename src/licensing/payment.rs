@@ -13,6 +13,14 @@ pub fn stream(team: TeamId, reference: &str) -> StreamId {
     StreamId::new(StreamKind::Payment, id::derived(team, &["stripe", "payment", reference]))
 }
 
+fn is_intent(reference: &str) -> bool {
+    reference.starts_with("pi_")
+}
+
+fn is_invoice(reference: &str) -> bool {
+    reference.starts_with("in_")
+}
+
 /// A payment intent, charge or invoice: the fold over its stream.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Payment {
@@ -70,7 +78,7 @@ impl Payments {
     pub fn invoice(&self) -> Option<&str> {
         let own = self.nodes.values().filter_map(|node| node.reference.as_deref());
         let linked = self.nodes.values().flat_map(|node| node.links.values().map(String::as_str));
-        own.chain(linked).find(|reference| reference.starts_with("in_"))
+        own.chain(linked).find(|reference| is_invoice(reference))
     }
 
     /// Links two ends, each known to the provider by a reference. Says what is new, one event per payment stream;
@@ -94,16 +102,58 @@ impl Payments {
     }
 
     /// Refunds told of any of them, naming the invoice where one is known.
-    pub fn refunds(&self) -> impl Iterator<Item = RefundRecorded> {
+    pub fn refunds(&self) -> impl Iterator<Item = Event> {
         let invoice = self.invoice().map(str::to_owned);
-        self.nodes.values().flat_map(|node| &node.refunds).map(move |refund| RefundRecorded {
-            invoice: refund.invoice.clone().or_else(|| invoice.clone()),
-            ..refund.clone()
+        self.nodes.values().flat_map(|node| &node.refunds).map(move |refund| {
+            let invoice = refund.invoice.clone().or_else(|| invoice.clone());
+            self.named_once(RefundRecorded { invoice, ..refund.clone() }.into())
         })
     }
 
     /// Disputes told of any of them.
-    pub fn disputes(&self) -> impl Iterator<Item = &DisputeRecorded> {
-        self.nodes.values().flat_map(|node| &node.disputes)
+    pub fn disputes(&self) -> impl Iterator<Item = Event> {
+        self.nodes.values().flat_map(|node| &node.disputes).map(|dispute| self.named_once(dispute.clone().into()))
+    }
+
+    /// Which payment intent paid which invoice, as the links tell.
+    pub fn paid_invoices(&self) -> Vec<PaymentLinked> {
+        let mut found = Vec::new();
+        for node in self.nodes.values() {
+            let Some(reference) = node.reference.as_deref().filter(|reference| is_intent(reference)) else { continue };
+            for (to, to_reference) in node.links.iter().filter(|(_, other)| is_invoice(other)) {
+                let (reference, to_reference) = (reference.to_owned(), to_reference.clone());
+                found.push(PaymentLinked { reference, to: *to, to_reference });
+            }
+        }
+        found
+    }
+
+    /// A refund or dispute of a charge as one of its payment intent, where that is known: the same money is told under both
+    /// names.
+    pub fn named_once(&self, fact: Event) -> Event {
+        match fact {
+            Event::RefundRecorded(fact) => RefundRecorded { payment: self.intent_of(&fact.payment), ..fact }.into(),
+            Event::DisputeRecorded(fact) => DisputeRecorded { payment: self.intent_of(&fact.payment), ..fact }.into(),
+            other => other,
+        }
+    }
+
+    /// The payment intent that a charge belongs to: the one it is linked with, or that of the invoice which both paid alone.
+    fn intent_of(&self, payment: &str) -> String {
+        let named = |reference: &str| self.nodes.values().find(|node| node.reference.as_deref() == Some(reference));
+        let intents =
+            |node: &Payment| node.links.values().filter(|other| is_intent(other)).cloned().collect::<Vec<_>>();
+        let Some(node) = named(payment).filter(|_| !is_intent(payment)) else { return payment.to_owned() };
+        let through_invoice = || {
+            let invoice = named(node.links.values().find(|other| is_invoice(other))?)?;
+            let charges =
+                invoice.links.values().filter(|other| !is_intent(other) && !other.starts_with("sub_")).count();
+            (charges == 1).then(|| intents(invoice))
+        };
+        let found = Some(intents(node)).filter(|intents| !intents.is_empty()).or_else(through_invoice);
+        match found.as_deref() {
+            Some([intent]) => intent.clone(),
+            _ => payment.to_owned(),
+        }
     }
 }

@@ -51,6 +51,10 @@ pub struct Purchase {
     pub customer_id: Option<Uuid>,
     /// Licences issued so far.
     pub licensed: BTreeMap<Unit, Uuid>,
+    /// The same, in the order in which they were issued.
+    pub issued: Vec<Uuid>,
+    /// The payment intents that paid invoices which do not name theirs, by invoice.
+    pub payments: BTreeMap<String, String>,
     /// Licences that another system had issued for the first units.
     pub adopted: Vec<Uuid>,
 }
@@ -124,6 +128,12 @@ impl Purchase {
             }
             Event::PaymentFailed(fact) => {
                 self.failures.insert(fact.reference.clone());
+            }
+            Event::PaymentLinked(fact) => {
+                let known = self.payments.entry(fact.to_reference.clone()).or_insert_with(|| fact.reference.clone());
+                if fact.reference < *known {
+                    known.clone_from(&fact.reference);
+                }
             }
             _ => {}
         }
@@ -208,6 +218,7 @@ impl Purchase {
                 known.amount = known.amount.max(fact.amount);
                 known.payment = known.payment.take().or_else(|| fact.payment.clone());
                 known.customer_id = known.customer_id.or(fact.customer_id);
+                known.swapped = known.swapped.take().or_else(|| fact.swapped.clone());
                 for line in &fact.lines {
                     if !known.lines.iter().any(|old| same_period(old, line)) {
                         known.lines.push(line.clone());
@@ -223,9 +234,11 @@ impl Purchase {
     }
 
     fn observe(&mut self, fact: &SubscriptionObserved) {
+        self.note_licensed(&fact.licensed);
         self.customer_id = self.customer_id.or(fact.customer_id);
-        if !self.observed.contains(fact) {
-            self.observed.push(fact.clone());
+        let seen = SubscriptionObserved { licensed: Vec::new(), ..fact.clone() };
+        if !self.observed.contains(&seen) {
+            self.observed.push(seen);
         }
     }
 
@@ -237,6 +250,9 @@ impl Purchase {
 
     fn note_licensed(&mut self, licensed: &[UnitLicensed]) {
         for unit in licensed {
+            if !self.issued.contains(&unit.license_id) {
+                self.issued.push(unit.license_id);
+            }
             self.licensed.insert(Unit { item: unit.item.clone(), unit: unit.unit }, unit.license_id);
         }
     }
@@ -248,12 +264,59 @@ impl Purchase {
         after.version = self.version;
         // Which licences were issued is our own note, not the provider's fact.
         after.licensed.clone_from(&self.licensed);
+        after.issued.clone_from(&self.issued);
         after != *self
     }
 
-    /// Swaps of one subscription item for another.
-    pub fn swaps(&self) -> impl Iterator<Item = &ItemSwap> {
+    /// Swaps of one subscription item for another: those that updates told, and those that invoices read like and updates
+    /// show, where nothing that is known speaks against it.
+    pub fn swaps(&self) -> Vec<ItemSwap> {
+        let read = self.invoices.values().filter_map(|invoice| Some((invoice.swapped.as_ref()?, invoice.paid_at)));
+        let read = read.filter(|(swap, paid_at)| self.may_be(swap, *paid_at)).map(|(swap, _)| swap.clone());
+        let shown = self.observed.iter().filter_map(|seen| self.shown_swap(seen));
+        self.told_swaps().cloned().chain(read).chain(shown).chain(self.named_swap()).collect()
+    }
+
+    /// Where lines of invoices did not name their item, the subscription stands for it; what the only item is called becomes
+    /// known when the subscription is seen.
+    fn named_swap(&self) -> Option<ItemSwap> {
+        let (invoice, _) = self.paid_lines().find(|(invoice, line)| line.item == invoice.subscription)?;
+        let seen = self.observed.iter().filter(|seen| !seen.items.is_empty()).min_by_key(|seen| seen.observed_at)?;
+        let [item] = &seen.items[..] else { return None };
+        Some(ItemSwap { from: invoice.subscription.clone(), to: item.item.clone() })
+    }
+
+    /// What an update shows that does not tell what was before: one item that was paid for is gone, and one that nobody had
+    /// met has come.
+    fn shown_swap(&self, seen: &SubscriptionObserved) -> Option<ItemSwap> {
+        if !seen.untold {
+            return None;
+        }
+        let at = seen.observed_at;
+        let before = self.paid_lines().filter(|(invoice, line)| invoice.paid_at <= at && !holds(seen, &line.item));
+        let gone: BTreeSet<_> = before.map(|(_, line)| line.item.as_str()).collect();
+        let is_new = |item: &str| {
+            let paid = self.paid_lines().any(|(invoice, line)| line.item == item && invoice.paid_at < at);
+            !paid && !self.observed.iter().any(|other| other.observed_at < at && holds(other, item))
+        };
+        let came = seen.items.iter().filter(|item| !item.metered && is_new(&item.item));
+        let came: BTreeSet<_> = came.map(|item| item.item.as_str()).collect();
+        let pair = (gone.len(), came.len()) == (1, 1);
+        let (from, to) = gone.first().zip(came.first()).filter(|_| pair)?;
+        let swap = ItemSwap { from: (*from).to_owned(), to: (*to).to_owned() };
+        self.may_be(&swap, at).then_some(swap)
+    }
+
+    fn told_swaps(&self) -> impl Iterator<Item = &ItemSwap> {
         self.observed.iter().flat_map(|seen| &seen.swapped)
+    }
+
+    /// Whether what looks like a swap at that time may be one: no update told of another one of these items, the new one was
+    /// not paid for before, and they were not seen side by side.
+    fn may_be(&self, swap: &ItemSwap, at: Timestamp) -> bool {
+        let told = self.told_swaps().any(|told| told.from == swap.from || told.to == swap.to);
+        let before = self.paid_lines().any(|(invoice, line)| line.item == swap.to && invoice.paid_at < at);
+        !told && !before && !self.came_beside(&swap.to, &swap.from)
     }
 
     /// Lines of all paid invoices, each with its invoice.
@@ -282,18 +345,18 @@ impl Purchase {
         self.has_slot(item) || self.observed.iter().any(|seen| holds(seen, item))
     }
 
-    /// Whether a subscription item was paid for or swapped: what it is the same thing as is known then.
-    pub fn has_slot(&self, item: &str) -> bool {
+    /// Whether a subscription item was paid for or swapped.
+    fn has_slot(&self, item: &str) -> bool {
         self.paid_lines().any(|(_, line)| line.item == item)
-            || self.swaps().any(|swap| swap.from == item || swap.to == item)
+            || self.swaps().iter().any(|swap| swap.from == item || swap.to == item)
     }
 
     /// Subscription items that were paid for or came by a swap, and that no known swap has replaced.
-    pub fn last_items(&self) -> BTreeSet<&str> {
-        let paid = self.paid_lines().map(|(_, line)| line.item.as_str());
-        let mut last: BTreeSet<_> = paid.chain(self.swaps().map(|swap| swap.to.as_str())).collect();
-        for swap in self.swaps() {
-            last.remove(swap.from.as_str());
+    pub fn last_items(&self) -> BTreeSet<String> {
+        let (paid, swaps) = (self.paid_lines().map(|(_, line)| line.item.clone()), self.swaps());
+        let mut last: BTreeSet<_> = paid.chain(swaps.iter().map(|swap| swap.to.clone())).collect();
+        for swap in swaps {
+            last.remove(&swap.from);
         }
         last
     }
@@ -312,9 +375,16 @@ impl Purchase {
         })
     }
 
-    /// Whether a Stripe product was met in a paid invoice and is none of ours.
+    /// Whether a Stripe product was met and is none of ours.
     pub fn is_not_ours(&self, stripe_product: &str) -> bool {
-        self.invoices.values().any(|invoice| invoice.not_ours.iter().any(|product| product == stripe_product))
+        let paid = self.invoices.values().flat_map(|invoice| &invoice.not_ours);
+        let seen = self.observed.iter().flat_map(|seen| &seen.not_ours);
+        paid.chain(seen).any(|product| product == stripe_product)
+    }
+
+    /// Whether a subscription item was seen to bill what is used.
+    pub fn is_metered(&self, item: &str) -> bool {
+        self.observed.iter().flat_map(|seen| &seen.items).any(|seen| seen.item == item && seen.metered)
     }
 
     /// Whether the subscription was heard of at all.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use keyledger_events::Timestamp;
 use keyledger_events::event::license::Offer;
-use keyledger_events::event::purchase::PaidLine;
+use keyledger_events::event::purchase::{ItemSwap, PaidLine};
 
 use super::purchase::Purchase;
 
@@ -22,14 +22,15 @@ pub struct Slot {
 pub fn slots(purchase: &Purchase) -> Vec<Slot> {
     let mut groups: Vec<BTreeSet<String>> = Vec::new();
     let paid = purchase.paid_lines().map(|(_, line)| BTreeSet::from([line.item.clone()]));
-    let swapped = purchase.swaps().map(|swap| BTreeSet::from([swap.from.clone(), swap.to.clone()]));
+    let swaps = purchase.swaps();
+    let swapped = swaps.iter().map(|swap| BTreeSet::from([swap.from.clone(), swap.to.clone()]));
     for mut group in paid.chain(swapped) {
         let (joined, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|other| !other.is_disjoint(&group));
         group.extend(joined.into_iter().flatten());
         groups = apart;
         groups.push(group);
     }
-    let later: BTreeSet<_> = purchase.swaps().map(|swap| &swap.to).collect();
+    let later: BTreeSet<_> = swaps.iter().map(|swap| &swap.to).collect();
     let slot = |items: BTreeSet<String>| {
         let root = items.iter().find(|item| !later.contains(item)).or_else(|| items.first())?.clone();
         Some(Slot { items, root })
@@ -101,14 +102,36 @@ pub struct PaidPeriod<'a> {
     pub taken_back: bool,
 }
 
-/// Pairs items that an update removed with those it added. Equal numbers are needed: with more of one kind than
-/// of the other nobody can say which replaced which beyond the pairs in order.
-pub fn swaps_between(before: &[String], after: &[String]) -> Vec<keyledger_events::event::purchase::ItemSwap> {
-    let gone = before.iter().filter(|item| !after.contains(item));
-    let came = after.iter().filter(|item| !before.contains(item));
-    gone.zip(came)
-        .map(|(from, to)| keyledger_events::event::purchase::ItemSwap { from: from.clone(), to: to.clone() })
-        .collect()
+/// An item on one side of an update, as far as it tells which other one it may have replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Side<'i> {
+    /// The item.
+    pub item: &'i str,
+    /// Stripe's id of its product.
+    pub product: Option<&'i str>,
+    /// Whether it bills what was used.
+    pub metered: bool,
+}
+
+/// Pairs items that an update removed with those it added: first those of the same product and kind, as when all prices go
+/// from monthly to yearly; then those of the same kind, and the rest, in the order in which they stand.
+pub fn swaps_between(before: &[Side<'_>], after: &[Side<'_>]) -> Vec<ItemSwap> {
+    let without = |sides: &[Side<'_>], other: &Side<'_>| !sides.iter().any(|side| side.item == other.item);
+    let mut gone: Vec<_> = before.iter().filter(|side| without(after, side)).collect();
+    let mut came: Vec<_> = after.iter().filter(|side| without(before, side)).collect();
+    let is_same_product = |from: &Side<'_>, to: &Side<'_>| {
+        from.product.is_some() && from.product == to.product && from.metered == to.metered
+    };
+    let is_same_kind = |from: &Side<'_>, to: &Side<'_>| from.metered == to.metered;
+    let mut pairs = Vec::new();
+    for fits in [&is_same_product as &dyn Fn(&Side<'_>, &Side<'_>) -> bool, &is_same_kind, &|_, _| true] {
+        gone.retain(|from| {
+            let Some(at) = came.iter().position(|to| fits(from, to)) else { return true };
+            pairs.push(ItemSwap { from: from.item.to_owned(), to: came.remove(at).item.to_owned() });
+            false
+        });
+    }
+    pairs
 }
 
 /// References of a subscription that do not depend on the slot.

@@ -12,8 +12,8 @@ use keyledger_events::sealed::{DataKey, SealContext};
 use keyledger_events::{
     AppendRequest, Event, Expected, LedgerError, NewEvent, Provenance, RecordedEvent, StreamId, StreamKind, id,
 };
-use keyledger_projections::Customer;
 use keyledger_projections::licenses::License;
+use keyledger_projections::{Customer, view};
 use uuid::Uuid;
 
 use super::inbox::Delivery;
@@ -29,6 +29,7 @@ use crate::licensing::learn::learn;
 use crate::licensing::payment::{self, Payments};
 use crate::licensing::purchase::Purchase;
 use crate::mail::MESSAGE_ID_DOMAIN;
+use crate::opened;
 
 /// Why a draft cannot be made now.
 #[derive(Debug, thiserror::Error)]
@@ -253,11 +254,59 @@ impl<'a> Draft<'a> {
 
     /// Requests the mail with all keys that the draft issues. Keys that are void from the start are not sent.
     pub fn mail(&mut self, person: &Person, customer: Option<(Uuid, DataKey)>) {
-        let live = |id: &&Uuid| self.licenses.get(id).is_some_and(|license| !license.revoked());
-        let license_ids: Vec<_> = self.issued.iter().filter(live).copied().collect();
-        let (Some(email), Some((customer_id, key)), Some(first)) = (&person.email, customer, license_ids.first())
-        else {
-            return;
+        let license_ids = self.issued.iter().filter(|id| self.is_live(id)).copied().collect();
+        self.mail_keys(license_ids, person.email.as_deref(), customer);
+    }
+
+    /// The same with keys of this purchase that no mail was ever requested for: what told of the sale named no address, or
+    /// they were void then.
+    ///
+    /// # Errors
+    /// When the views do not answer.
+    pub async fn mail_late(&mut self, person: &Person, customer: Option<(Uuid, DataKey)>) -> Result<(), DraftError> {
+        if person.email.is_some() && !self.purchase.issued.is_empty() {
+            let license_ids = self.never_mailed().await?;
+            self.mail_keys(license_ids, person.email.as_deref(), customer);
+        }
+        Ok(())
+    }
+
+    /// The same, to the buyer whom an earlier fact named. Says whether there is a mail.
+    ///
+    /// # Errors
+    /// When views or keys do not answer.
+    pub async fn mail_what_was_not(&mut self) -> Result<bool, DraftError> {
+        let (app, team) = (self.app, self.delivery.team);
+        let license_ids = self.never_mailed().await?;
+        app.catch_up(&[view::CUSTOMERS]).await?;
+        let Some(customer_id) = self.purchase.customer_id else { return Ok(false) };
+        let customer = app.views.team(team).customer(customer_id).await.map_err(DirectoryError::from)?;
+        let address = customer.as_ref().and_then(|customer| customer.email.as_ref());
+        let email = opened::text(app, team, address, Customer::EMAIL_FIELD).await?;
+        let key = self.key_of(customer).await?.map(|key| (customer_id, key));
+        Ok(self.mail_keys(license_ids, email.as_deref(), key))
+    }
+
+    /// Licences that cannot be used, whoever said so.
+    pub fn void(&self) -> BTreeSet<Uuid> {
+        self.licenses.values().filter(|license| license.revoked()).map(|license| license.id).collect()
+    }
+
+    fn is_live(&self, id: &Uuid) -> bool {
+        self.licenses.get(id).is_some_and(|license| !license.revoked())
+    }
+
+    async fn never_mailed(&self) -> Result<Vec<Uuid>, DraftError> {
+        self.app.catch_up(&[view::DELIVERIES]).await?;
+        let mails = self.app.views.team(self.delivery.team).deliveries_of_purchase(self.stream).await;
+        let mails = mails.map_err(DirectoryError::from)?;
+        let is_mailed = |id: &Uuid| mails.iter().any(|mail| mail.license_ids.contains(id));
+        Ok(self.purchase.issued.iter().filter(|id| self.is_live(id) && !is_mailed(id)).copied().collect())
+    }
+
+    fn mail_keys(&mut self, license_ids: Vec<Uuid>, email: Option<&str>, customer: Option<(Uuid, DataKey)>) -> bool {
+        let (Some(email), Some((customer_id, key)), Some(first)) = (email, customer, license_ids.first()) else {
+            return false;
         };
         let delivery_id = id::derived(self.delivery.team, &["mail", &self.stream.to_string(), &first.to_string()]);
         let event_id = id::fresh();
@@ -271,7 +320,9 @@ impl<'a> Draft<'a> {
             message_id: format!("<{delivery_id}@{MESSAGE_ID_DOMAIN}>"),
         };
         let stream = StreamId::new(StreamKind::Delivery, delivery_id);
+        self.request.expected.push(Expected { stream, version: 0 });
         self.push(NewEvent { stream, event_id, occurred_at: self.delivery.occurred_at, event: event.into() });
+        true
     }
 
     /// Links a payment intent, charge or invoice to another or, with `None`, to this purchase, and takes in the
@@ -290,18 +341,20 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Takes in what is known of the linked payments but not yet of the purchase.
+    /// Takes in what is known of the linked payments but not yet of the purchase: refunds, disputes, and which payment paid
+    /// an invoice that does not name its own.
     ///
     /// # Errors
     /// When a key cannot be had.
     pub async fn learn_from_payments(&mut self) -> Result<(), DraftError> {
-        let refunds: Vec<_> = self.payments.refunds().collect();
-        let disputes: Vec<_> = self.payments.disputes().cloned().collect();
-        for refund in refunds {
-            self.learn(refund.into()).await?;
-        }
-        for dispute in disputes {
-            self.learn(dispute.into()).await?;
+        let told: Vec<_> = self.payments.refunds().chain(self.payments.disputes()).collect();
+        let paid = self.payments.paid_invoices().into_iter().filter(|paid| {
+            let invoice = self.purchase.invoices.get(&paid.to_reference);
+            invoice.is_some_and(|invoice| invoice.payment.is_none())
+        });
+        let paid: Vec<Event> = paid.map(Event::from).collect();
+        for fact in paid.into_iter().chain(told) {
+            self.learn(fact).await?;
         }
         Ok(())
     }

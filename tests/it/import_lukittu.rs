@@ -18,6 +18,7 @@ on_both_stores!(
     an_import_is_repeated_without_harm,
     bad_rows_are_named_and_left_out,
     a_renewal_finds_the_licence_that_lukittu_sold,
+    what_lukittu_sold_ends_with_its_subscription,
     what_polymart_sold_is_answered_and_taken_back,
     things_may_go_to_a_team_that_is_here,
     another_database_or_key_is_refused,
@@ -258,6 +259,25 @@ async fn a_renewal_finds_the_licence_that_lukittu_sold(backend: Backend) -> Test
     assert!(app.events_of("MailRequested").await?.is_empty(), "the buyer has the key");
     app.deliver(&[subscription.deleted(renewed + DAY)]).await?;
     assert_eq!(unix(&app.license().await?["expiresAt"])?, renewed + DAY);
+    Ok(())
+}
+
+/// No renewal has been paid here yet.
+async fn what_lukittu_sold_ends_with_its_subscription(backend: Backend) -> TestResult {
+    let mut lukittu = Lukittu::start().await?;
+    let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - MONTH);
+    let until = "'DATE', now() + interval '300 days'";
+    let (license, key) = lukittu.license("\"expirationType\", \"expirationDate\"", until).await?;
+    lukittu.note(&license, "STRIPE_SUB", &subscription.id).await?;
+    let app = newcomer(backend, &lukittu).await?;
+    import(&app, &lukittu).await?;
+    app.integrate("stripe", &["--webhook-secret", STRIPE_SECRET]).await?;
+    assert_eq!(app.verify(&key, &json!({})).await?.said(), (200, "VALID"));
+    let ended = now() - 60;
+    app.deliver(&[subscription.deleted(ended)]).await?;
+    assert_eq!(unix(&app.license_of(&license).await?["expiresAt"])?, ended);
+    assert_eq!(app.verify(&key, &json!({})).await?.said(), (403, "LICENSE_EXPIRED"));
+    assert_eq!(app.events_of("SubscriptionEnded").await?.len(), 1);
     Ok(())
 }
 

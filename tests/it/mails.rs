@@ -1,9 +1,10 @@
 //! A buyer gets the keys by mail, once, and nobody else gets to read them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::stripe_subscription::{invoice, one};
 use crate::support::app::{SIGNING_SECRET, STRIPE_SECRET};
-use crate::support::compose::{Checkout, Layout};
+use crate::support::compose::{Checkout, DAY, Layout, Subscription};
 use crate::support::stripe_api::{TEST_KEY, session_line};
 use crate::support::{Backend, Options, TestApp, TestResult, after_retries, eventually, now, on_both_stores};
 
@@ -13,6 +14,8 @@ on_both_stores!(
     a_name_cannot_smuggle_in_a_header,
     a_mail_waits_for_its_folder,
     a_corrected_address_gets_what_was_given_up,
+    the_address_of_the_session_does_where_the_invoice_has_none,
+    what_was_never_mailed_is_mailed_when_asked_for,
     the_log_keeps_secrets,
 );
 
@@ -112,6 +115,55 @@ async fn a_corrected_address_gets_what_was_given_up(backend: Backend) -> TestRes
     assert!(license["key"].as_str().is_some_and(|key| mails[0].text.contains(key)), "{}", mails[0].text);
     let nothing = list(&["resend", "--abandoned-since", "2026-01-01T00:00:00Z"]).await?;
     assert_eq!(nothing, json!([]), "a later mail says the same");
+    Ok(())
+}
+
+async fn the_address_of_the_session_does_where_the_invoice_has_none(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for session_first in [true, false] {
+        let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - DAY);
+        let session = Checkout::of_subscription(Layout::Basil, &subscription.id, &subscription.customer);
+        let mut invoice = invoice(&subscription, subscription.begun).event();
+        invoice["data"]["object"]["customer_email"] = Value::Null;
+        let mut events = vec![session.completed(), invoice];
+        if !session_first {
+            events.reverse();
+        }
+        app.deliver(&events[..1]).await?;
+        app.deliver(&events[1..]).await?;
+        let license = one(&app, &subscription).await?;
+        let mails = app.mails()?;
+        let ours: Vec<_> = mails.iter().filter(|mail| mail.to == session.email).collect();
+        assert_eq!(ours.len(), 1, "{session_first}: {mails:?}");
+        assert!(license["key"].as_str().is_some_and(|key| ours[0].text.contains(key)), "{}", ours[0].text);
+    }
+    Ok(())
+}
+
+/// Nobody told an address at the time of the sale; the seller finds it out and enters it.
+async fn what_was_never_mailed_is_mailed_when_asked_for(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - DAY);
+    let mut invoice = invoice(&subscription, subscription.begun).event();
+    invoice["data"]["object"]["customer_email"] = Value::Null;
+    app.deliver(&[invoice]).await?;
+    let license = one(&app, &subscription).await?;
+    let id = license["id"].as_str().ok_or("no id")?;
+    let refused = app.server.cli(&["mail", "resend", id]).await.err().ok_or("sent to nobody")?;
+    assert!(refused.to_string().contains("no address is known of customer"), "{refused}");
+
+    let program = app.program("developer").await?;
+    let customer = license["customerId"].as_str().ok_or("no customer")?;
+    program.put(&format!("/customers/{customer}"), &json!({ "email": "taro@example.test" })).await?.data()?;
+    app.server.cli(&["mail", "resend", id, "--json"]).await?;
+    app.settle().await?;
+    let mails = app.mails()?;
+    assert_eq!((mails.len(), mails[0].to.as_str()), (1, "taro@example.test"));
+    assert!(license["key"].as_str().is_some_and(|key| mails[0].text.contains(key)), "{}", mails[0].text);
+
+    app.server.cli(&["license", "revoke", id]).await?;
+    let refused = app.server.cli(&["mail", "resend", id]).await.err().ok_or("a void key was sent")?;
+    assert!(refused.to_string().contains("revoked"), "{refused}");
     Ok(())
 }
 

@@ -15,12 +15,18 @@ on_both_stores!(
     what_was_free_is_given_back_for_nothing_and_is_no_plan,
     of_two_updates_in_a_second_the_paid_one_counts,
     a_swap_that_is_told_late_keeps_the_key,
+    a_renewal_that_overtakes_the_first_invoice_keeps_its_key,
+    swaps_that_are_told_backwards_are_one_key,
+    each_key_stays_with_its_product_when_all_prices_change,
+    usage_is_known_by_its_subscription,
+    a_product_that_was_found_to_be_none_of_ours_stops_no_renewal,
     a_second_swap_before_the_first_was_paid_for_keeps_the_key,
     a_plan_that_was_replaced_beside_a_new_item_waits_for_nothing,
     seats_that_were_added_twice_are_counted_once,
     an_item_that_was_added_is_licensed_at_once,
     a_product_that_is_gone_keeps_nobody_else_from_renewing,
     units_in_tiers_add_up,
+    lines_that_name_no_item_are_one_for_each_product,
     usage_is_no_number_of_licences,
     an_item_that_went_from_a_long_list_was_not_swapped,
     what_is_not_ours_stops_no_renewal,
@@ -149,6 +155,118 @@ async fn a_swap_that_is_told_late_keeps_the_key(backend: Backend) -> TestResult 
         assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
         assert_eq!(app.mails()?.len() - mails, 1);
     }
+    Ok(())
+}
+
+/// Stripe sends what failed again, each delivery by its own clock.
+async fn a_renewal_that_overtakes_the_first_invoice_keeps_its_key(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    for layout in Layout::BOTH {
+        let basic = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let pro = Subscription { items: vec![Item::of("prod_pro")], ..basic.clone() };
+        let turn = basic.begun + MONTH;
+        let mails = app.mails()?.len();
+        app.deliver(&[invoice(&pro, turn).event()]).await?;
+        let before = one(&app, &basic).await?;
+        let first = invoice(&basic, basic.begun).event();
+        assert_eq!(app.post_stripe(&first).await?.status, 200);
+        app.deliver(&[pro.updated(turn, basic.items_before())]).await?;
+        let after = one(&app, &basic).await?;
+        assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
+        assert_paid_until(&after, turn + MONTH)?;
+        assert_eq!((app.entry(id_of(&first)).await?.outcome.as_str(), app.mails()?.len() - mails), ("applied", 1));
+    }
+    Ok(())
+}
+
+/// Three plans, one after the other; the invoices, which tell the swaps by themselves, arrive in the opposite order.
+async fn swaps_that_are_told_backwards_are_one_key(backend: Backend) -> TestResult {
+    let (app, pro_id) = with_plans(backend).await?;
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - 3 * DAY);
+    let [between, pro] = [(); 2].map(|()| Subscription { items: vec![Item::of("prod_pro")], ..basic.clone() });
+    let end = basic.begun + MONTH;
+    let rest =
+        |of: &Subscription, from, amount| InvoiceLine::rest(&of.items[0].id, &of.items[0].product, (from, end), amount);
+    let change = |from: &Subscription, to: &Subscription, days: i64| {
+        let at = basic.begun + days * DAY;
+        of_change(&basic, vec![rest(from, at, -900), rest(to, at, 1900)]).event()
+    };
+    app.deliver(&[change(&between, &pro, 2)]).await?;
+    let before = one(&app, &basic).await?;
+    app.deliver(&[change(&basic, &between, 1)]).await?;
+    app.deliver(&[invoice(&basic, basic.begun).event()]).await?;
+    let after = one(&app, &basic).await?;
+    assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
+    assert_eq!(app.mails()?.len(), 1);
+
+    // The first invoice was in time, and updates tell the swaps, the second one first.
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - 3 * DAY);
+    let [between, pro] = [(); 2].map(|()| Subscription { items: vec![Item::of("prod_pro")], ..basic.clone() });
+    app.deliver(&[invoice(&basic, basic.begun).event()]).await?;
+    let before = one(&app, &basic).await?;
+    let (first, second) = (basic.begun + DAY, basic.begun + 2 * DAY);
+    app.deliver(&[pro.updated(second, between.items_before())]).await?;
+    assert_eq!(app.post_stripe(&invoice(&pro, second).event()).await?.status, 200);
+    app.deliver(&[between.updated(first, basic.items_before())]).await?;
+    let after = one(&app, &basic).await?;
+    assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
+    assert_eq!(app.mails()?.len(), 2);
+    Ok(())
+}
+
+/// From monthly to yearly, where the new items need not stand in the order of the old ones.
+async fn each_key_stays_with_its_product_when_all_prices_change(backend: Backend) -> TestResult {
+    let (app, _) = with_plans(backend).await?;
+    app.stripe.add_product("prod_support", &[]);
+    for layout in Layout::BOTH {
+        let mut monthly = Subscription::of(layout, "prod_plugin", now() - 2 * DAY);
+        monthly.items.push(Item::of("prod_pro"));
+        let items = ["prod_support", "prod_pro", "prod_plugin"].map(Item::of);
+        let yearly = Subscription { items: items.to_vec(), ..monthly.clone() };
+        let keys = async || {
+            let mut keys = of(&app, &monthly).await?;
+            keys.sort_by_key(|license| license["key"].to_string());
+            Ok::<_, Error>(keys.iter().map(|it| json!([it["key"], it["productIds"]])).collect::<Vec<_>>())
+        };
+        app.deliver(&[monthly.created(), invoice(&monthly, monthly.begun).event()]).await?;
+        let before = keys().await?;
+        assert_eq!(before.len(), 2);
+        let changed = monthly.begun + DAY;
+        app.deliver(&[yearly.updated(changed, monthly.items_before()), invoice(&yearly, changed).event()]).await?;
+        assert_eq!(keys().await?, before);
+    }
+    Ok(())
+}
+
+/// From basil on a line of an invoice does not say that it bills usage, but the subscription does.
+async fn usage_is_known_by_its_subscription(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - MONTH - DAY);
+    let mut created = subscription.created();
+    created["data"]["object"]["items"]["data"][0]["price"]["recurring"]["usage_type"] = json!("metered");
+    let mut usage = invoice(&subscription, subscription.begun + MONTH);
+    usage.lines[0].quantity = 37;
+    usage.lines[0].period = (subscription.begun, subscription.begun + MONTH);
+    let usage = usage.event();
+    app.deliver(&[&created, &usage]).await?;
+    let entry = app.entry(id_of(&usage)).await?;
+    assert_eq!((entry.outcome.as_str(), entry.reason.contains("metered usage")), ("ignored", true), "{}", entry.reason);
+    assert!(app.licenses().await?.is_empty());
+    Ok(())
+}
+
+/// What the subscription has beside the licensed product is asked about once, and billed only months later.
+async fn a_product_that_was_found_to_be_none_of_ours_stops_no_renewal(backend: Backend) -> TestResult {
+    let (mut app, _) = with_plans(backend).await?;
+    app.stripe.add_product("prod_support", &[]);
+    let mut subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - MONTH - DAY);
+    let first = invoice(&subscription, subscription.begun);
+    subscription.items.push(Item::of("prod_support"));
+    app.deliver(&[subscription.created(), first.event()]).await?;
+    app.stripe.set_down(true).await?;
+    let turn = subscription.begun + MONTH;
+    app.deliver(&[invoice(&subscription, turn).event()]).await?;
+    assert_paid_until(&one(&app, &subscription).await?, turn + MONTH)?;
     Ok(())
 }
 
@@ -287,6 +405,64 @@ async fn units_in_tiers_add_up(backend: Backend) -> TestResult {
         assert_eq!(licenses.len(), 7);
         for license in &licenses {
             assert_paid_until(license, subscription.begun + MONTH)?;
+        }
+    }
+    Ok(())
+}
+
+fn without_items(invoice: Invoice) -> Value {
+    let mut event = invoice.event();
+    let lines = event["data"]["object"]["lines"]["data"].as_array_mut();
+    for line in lines.into_iter().flatten() {
+        line["subscription_item"] = Value::Null;
+        line["parent"]["subscription_item_details"]["subscription_item"] = Value::Null;
+    }
+    event
+}
+
+/// Old layouts, and those who compose invoices themselves, leave the item out.
+async fn lines_that_name_no_item_are_one_for_each_product(backend: Backend) -> TestResult {
+    let (app, _) = with_plans(backend).await?;
+    for layout in Layout::BOTH {
+        let subscription = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+        let of_products = |start, products: &[&str]| {
+            let line = |product: &&str| InvoiceLine::month("si_left_out", product, start);
+            let lines = products.iter().map(line).collect();
+            without_items(Invoice { lines, ..invoice(&subscription, start) })
+        };
+        let keys = async || {
+            let licenses = of(&app, &subscription).await?;
+            let mut keys: Vec<_> = licenses.iter().map(|it| json!([it["productIds"], it["key"]]).to_string()).collect();
+            keys.sort();
+            Ok::<_, Error>(keys)
+        };
+        app.deliver(&[of_products(subscription.begun, &["prod_plugin"])]).await?;
+        let first = keys().await?;
+        // One more product, whichever stands first, and the next month in another order.
+        app.deliver(&[of_products(subscription.begun + DAY, &["prod_pro", "prod_plugin"])]).await?;
+        let both = keys().await?;
+        assert_eq!((first.len(), both.len()), (1, 2), "{both:?}");
+        assert!(both.contains(&first[0]), "{first:?} is not among {both:?}");
+        app.deliver(&[of_products(subscription.begun + MONTH, &["prod_plugin", "prod_pro"])]).await?;
+        assert_eq!(keys().await?, both);
+
+        // What the only item is called is learned later, from the subscription or from another invoice; then it is left out
+        // again.
+        for seen_first in [true, false] {
+            let basic = Subscription::of(layout, "prod_plugin", now() - MONTH - DAY);
+            let (pro, turn) = (on(&basic, "prod_pro"), basic.begun + MONTH);
+            app.deliver(&[without_items(invoice(&basic, basic.begun))]).await?;
+            let before = one(&app, &basic).await?;
+            let update = pro.updated(turn, basic.items_before());
+            let named = invoice(&pro, turn).event();
+            let events = if seen_first { [update, named] } else { [named, update] };
+            for event in events {
+                app.deliver(&[event]).await?;
+                let after = one(&app, &basic).await?;
+                assert_eq!((&after["key"], &after["hwidLimit"]), (&before["key"], &json!(9)), "{after}");
+            }
+            app.deliver(&[without_items(invoice(&pro, turn + MONTH))]).await?;
+            assert_paid_until(&one(&app, &basic).await?, turn + 2 * MONTH)?;
         }
     }
     Ok(())

@@ -13,10 +13,15 @@ on_both_stores!(
     partial_refunds_add_up,
     a_refund_counts_when_it_has_succeeded,
     the_same_money_is_not_counted_twice,
+    a_refund_of_a_charge_is_its_payments,
+    what_was_paid_from_the_balance_was_paid,
+    the_payment_of_an_invoice_is_shown_however_it_is_told,
+    a_sale_whose_refund_failed_is_mailed,
     a_refund_may_overtake_the_sale,
     a_refunded_renewal_takes_back_its_period_only,
     a_dispute_suspends_until_it_is_decided,
     a_question_by_the_bank_decides_nothing,
+    a_dispute_that_is_over_suspends_no_more,
 );
 
 /// A buyer of one unit for 1000.
@@ -93,6 +98,84 @@ async fn the_same_money_is_not_counted_twice(backend: Backend) -> TestResult {
         [refund.event("created", "succeeded", now()), charge.event(now()), refund.event("updated", "succeeded", now())];
     app.deliver(&events).await?;
     assert_eq!(status(&app, &checkout).await?, "ACTIVE");
+    Ok(())
+}
+
+/// One event names payment and charge, the other the charge alone.
+async fn a_refund_of_a_charge_is_its_payments(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for charge_first in [true, false] {
+        let checkout = bought(&app, Layout::Basil).await?;
+        let full = Charge::refunded_in_full(Layout::Basil, checkout.payment(), 1000);
+        let charge = Charge { refunded: 500, ..full };
+        let refund = Refund { charge: charge.id.clone(), ..Refund::of(Layout::Basil, checkout.payment(), 500) };
+        let mut told = refund.event("created", "succeeded", now());
+        told["data"]["object"]["payment_intent"] = Value::Null;
+        let mut events = vec![charge.event(now()), told];
+        if !charge_first {
+            events.reverse();
+        }
+        app.deliver(&events[..1]).await?;
+        app.deliver(&events[1..]).await?;
+        assert_eq!(status(&app, &checkout).await?, "ACTIVE", "{charge_first}");
+        app.deliver(&[Charge { refunded: 1000, ..charge }.event(now())]).await?;
+        assert_eq!(status(&app, &checkout).await?, "REVOKED", "{charge_first}");
+    }
+    Ok(())
+}
+
+/// A downgrade left 900 with the seller; 100 were charged for the month and went back.
+async fn what_was_paid_from_the_balance_was_paid(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for layout in Layout::BOTH {
+        let subscription = Subscription::of(layout, "prod_plugin", now() - DAY);
+        let item = &subscription.items[0].id;
+        let lines = vec![InvoiceLine::month(item, "prod_plugin", subscription.begun)];
+        let invoice = Invoice::paid(layout, &subscription.id, &subscription.customer, lines);
+        let invoice = Invoice { amount_paid: 100, payments_included: true, ..invoice };
+        let mut paid = invoice.event();
+        paid["data"]["object"]["starting_balance"] = json!(-900);
+        paid["data"]["object"]["ending_balance"] = json!(0);
+        app.deliver(&[paid, Charge::refunded_in_full(layout, invoice.payment(), 100).event(now())]).await?;
+        assert_eq!(paid_until(&app, &subscription).await?, subscription.begun + MONTH, "{layout:?}");
+    }
+    Ok(())
+}
+
+async fn the_payment_of_an_invoice_is_shown_however_it_is_told(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    for invoice_first in [true, false] {
+        let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - DAY);
+        let item = &subscription.items[0].id;
+        let lines = vec![InvoiceLine::month(item, "prod_plugin", subscription.begun)];
+        let invoice = Invoice::paid(Layout::Basil, &subscription.id, &subscription.customer, lines);
+        let mut events = vec![invoice.event(), invoice_payment_paid(&invoice)];
+        if !invoice_first {
+            events.reverse();
+        }
+        app.deliver(&events[..1]).await?;
+        app.deliver(&events[1..]).await?;
+        let licenses = app.licenses().await?;
+        let ours = licenses.iter().find(|it| it["references"]["stripeSubscription"] == subscription.id);
+        let references = &ours.ok_or("no licence")?["references"];
+        assert_eq!(references["stripePaymentIntent"], invoice.payment(), "{references}");
+    }
+    Ok(())
+}
+
+/// The refund came before the sale, so the key was void and not mailed; then the bank sent the money back.
+async fn a_sale_whose_refund_failed_is_mailed(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let checkout = Checkout::paid(Layout::Basil);
+    app.stripe.add_session(&checkout.id, vec![session_line(&unique("li"), "prod_plugin", 1)]);
+    let refund = Refund::of(Layout::Basil, checkout.payment(), 1000);
+    app.deliver(&[refund.event("created", "succeeded", now()), checkout.completed()]).await?;
+    assert_eq!((status(&app, &checkout).await?.as_str(), app.mails()?.len()), ("REVOKED", 0));
+    app.deliver(&[refund.event("failed", "failed", now())]).await?;
+    assert_eq!(status(&app, &checkout).await?, "ACTIVE");
+    let mails = app.mails()?;
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to, checkout.email);
     Ok(())
 }
 
@@ -182,5 +265,26 @@ async fn a_question_by_the_bank_decides_nothing(backend: Backend) -> TestResult 
         app.deliver(&[inquiry.event(what, now_is, now())]).await?;
         assert_eq!(status(&app, &checkout).await?, "ACTIVE", "{now_is}");
     }
+    Ok(())
+}
+
+/// Refunded before it was decided, say.
+async fn a_dispute_that_is_over_suspends_no_more(backend: Backend) -> TestResult {
+    let app = TestApp::with_stripe(backend).await?;
+    let checkout = bought(&app, Layout::Acacia).await?;
+    let mut dispute = Dispute::about(Layout::Acacia, checkout.payment(), 1000).event("created", "under_review", now());
+    dispute["data"]["object"]["amount"] = Value::Null;
+    app.deliver(&[&dispute]).await?;
+    assert_eq!(status(&app, &checkout).await?, "SUSPENDED");
+    let license = app.licenses().await?.remove(0);
+    let id = license["id"].as_str().ok_or("no id")?;
+    let refused = app.server.cli_output(&["license", "reinstate", id], None).await?;
+    assert_eq!(refused.status.code(), Some(1), "a dispute suspends it, which no admin lifts");
+
+    dispute["id"] = json!(unique("evt"));
+    dispute["type"] = json!("charge.dispute.closed");
+    dispute["data"]["object"]["status"] = json!("charge_refunded");
+    app.deliver(&[&dispute]).await?;
+    assert_eq!(status(&app, &checkout).await?, "ACTIVE");
     Ok(())
 }

@@ -93,6 +93,9 @@ pub struct PeriodPaid {
     /// Stripe's answer about them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_ours: Vec<String>,
+    /// What the invoice reads like by itself: it gives back the unused time of one item and charges for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swapped: Option<ItemSwap>,
     /// The licences issued with this event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub licensed: Vec<UnitLicensed>,
@@ -130,12 +133,21 @@ pub struct SubscriptionObserved {
     /// Items that this update replaced by others: the licence and its key follow.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swapped: Vec<ItemSwap>,
+    /// Stripe's ids of the products of items that license nothing, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_ours: Vec<String>,
+    /// Whether the update did not tell what the items had been before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub untold: bool,
     /// The checkout session that began it, where this fact names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkout_session: Option<String>,
     /// Who pays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<Uuid>,
+    /// The licences issued with this event: what had been taken for a swap was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licensed: Vec<UnitLicensed>,
 }
 
 /// An item of a subscription.
@@ -151,6 +163,14 @@ pub struct ObservedItem {
     /// What a unit entitles to, when the product was already known or had to be asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<Offer>,
+    /// Whether it bills what was used, after it was.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub metered: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks that way")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// One subscription item replaced by another.

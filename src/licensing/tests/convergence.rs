@@ -30,10 +30,14 @@ fn observed(at: i64, item: &str, product: u128) -> Event {
             quantity: 1,
             stripe_product: Some(format!("prod_{product}")),
             offer: Some(offer(product)),
+            metered: false,
         }],
         swapped: Vec::new(),
+        not_ours: Vec::new(),
+        untold: false,
         checkout_session: None,
         customer_id: None,
+        licensed: Vec::new(),
     }
     .into()
 }
@@ -194,4 +198,45 @@ fn a_swap_keeps_the_licence_whichever_order_it_is_told_in_after_the_first_invoic
     let late = World::after([&first, &second, &swap]);
     assert_eq!(late.licenses.values().filter(|license| !license.revoked()).count(), 1);
     Ok(())
+}
+
+/// `of`, with what else is so.
+fn seen(mut of: Event, change: impl FnOnce(&mut SubscriptionObserved)) -> Event {
+    if let Event::SubscriptionObserved(seen) = &mut of {
+        change(seen);
+    }
+    of
+}
+
+#[test]
+fn an_update_that_does_not_tell_what_was_before_shows_what_was_swapped() -> Result<(), String> {
+    let first = invoice(1, "si_1", 1, 0, 30);
+    let swap = seen(observed(30, "si_2", 2), |seen| seen.untold = true);
+    let second = invoice(2, "si_2", 1, 30, 60);
+    for facts in [[&first, &swap, &second], [&swap, &first, &second]] {
+        let world = World::after(facts);
+        let license = world.license()?;
+        assert_eq!(license.terms.references.get("stripeSubscriptionItem").map(String::as_str), Some("si_2"));
+    }
+    let told = seen(swap, |seen| seen.untold = false);
+    let world = World::after([&first, &told, &second]);
+    assert_eq!(world.licenses.len(), 2, "its update told that it replaced nothing");
+    Ok(())
+}
+
+#[test]
+fn what_reads_like_a_swap_is_none_where_both_are_seen() {
+    let first = invoice(1, "si_1", 1, 0, 30);
+    let mut second = invoice(2, "si_2", 1, 15, 45);
+    if let Event::PeriodPaid(paid) = &mut second {
+        paid.swapped = Some(ItemSwap { from: "si_1".to_owned(), to: "si_2".to_owned() });
+    }
+    let both = seen(observed(15, "si_2", 2), |seen| {
+        let other = ObservedItem { item: "si_1".to_owned(), ..seen.items[0].clone() };
+        seen.items.push(other);
+    });
+    let (in_order, late) = (World::after([&first, &both, &second]), World::after([&first, &second, &both]));
+    assert_eq!(World::after([&first, &second]).licenses.len(), 1);
+    assert_eq!((in_order.licenses.len(), in_order.outcome()), (2, late.outcome()));
+    assert_eq!(late.purchase.licensed, in_order.purchase.licensed);
 }

@@ -147,6 +147,7 @@ pub(super) fn invoice(number: u32, item: &str, quantity: u32, from: i64, to: i64
         amount: 1_000,
         lines: vec![line],
         not_ours: Vec::new(),
+        swapped: None,
         licensed: Vec::new(),
     }
     .into()

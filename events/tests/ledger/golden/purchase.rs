@@ -77,6 +77,7 @@ fn subscription() -> TestResult<Vec<Event>> {
             }],
             licensed: vec![UnitLicensed { item: "si_Na6dzxczY5fwHx".to_owned(), unit: 0, license_id: uuid(2) }],
             not_ours: Vec::new(),
+            swapped: None,
         }
         .into(),
         SubscriptionObserved {
@@ -88,10 +89,14 @@ fn subscription() -> TestResult<Vec<Event>> {
                 quantity: 1,
                 stripe_product: Some("prod_Na6dGcTsmU0I4R".to_owned()),
                 offer: Some(plan()),
+                metered: false,
             }],
+            not_ours: Vec::new(),
             swapped: vec![ItemSwap { from: "si_Na6dzxczY5fwHx".to_owned(), to: "si_NewItem".to_owned() }],
+            untold: false,
             checkout_session: Some("cs_live_a1Zx9".to_owned()),
             customer_id: Some(uuid(30)),
+            licensed: Vec::new(),
         }
         .into(),
         SubscriptionCeased { subscription: subscription(), ended_at: time("2026-06-01T10:00:00Z")? }.into(),

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::connections::CallError;
 
@@ -113,6 +114,10 @@ impl ApiError {
                 let said = said.message.unwrap_or_else(|| format!("it answered {status} without a reason"));
                 Self::from_status(what, status, fit(&said, key))
             }
+            // Emulators of Stripe have forms of their own.
+            Err(_) if matches!(status, 401 | 403) || (status == 404 && is_json_or_nothing(body)) => {
+                Self::from_status(what, status, format!("it answered {status} without a reason"))
+            }
             // It comes from something in between, a gateway as a rule, whose 404 says nothing about what is at Stripe.
             Err(_) => Self::Unavailable {
                 what,
@@ -136,6 +141,10 @@ impl ApiError {
             _ => Self::Unexpected { what, status: Some(status), reason: format!("it answered {status}: {reason}") },
         }
     }
+}
+
+fn is_json_or_nothing(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty() || serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
 /// What a server said, without the key, should it echo it, and not too much of it.

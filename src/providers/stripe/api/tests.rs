@@ -197,13 +197,26 @@ async fn errors_are_told_apart_and_never_show_the_key() -> TestResult {
 #[tokio::test]
 async fn an_error_of_a_gateway_is_worth_another_try() -> TestResult {
     // Even a 404: whoever wrote that knows nothing of what is at Stripe.
-    for status in [StatusCode::BAD_GATEWAY, StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED] {
-        for body in ["<h1>Bad gateway</h1>", "", "{}", "[]", r#"{"error":"no"}"#] {
-            let api = answering(status, body).await?;
-            let error = api.product("prod_1").await.err();
-            let told = matches!(&error, Some(ApiError::Unavailable { reason, .. }) if reason.contains(status.as_str()));
-            assert!(told, "{status} {body}: {error:?}");
+    let bodies = ["<h1>Bad gateway</h1>", "", "{}", "[]", r#"{"error":"no"}"#];
+    let bad_gateway = bodies.map(|body| (StatusCode::BAD_GATEWAY, body));
+    for (status, body) in bad_gateway.into_iter().chain([(StatusCode::NOT_FOUND, "<h1>Nothing here</h1>")]) {
+        let api = answering(status, body).await?;
+        let error = api.product("prod_1").await.err();
+        let told = matches!(&error, Some(ApiError::Unavailable { reason, .. }) if reason.contains(status.as_str()));
+        assert!(told, "{status} {body}: {error:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_in_whatever_form() -> TestResult {
+    for body in ["", "{}", r#"{"error":"no"}"#] {
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            let error = answering(status, body).await?.product("prod_1").await.err();
+            assert!(matches!(&error, Some(ApiError::Unauthorized { .. })), "{status} {body}: {error:?}");
         }
+        let error = answering(StatusCode::NOT_FOUND, body).await?.product("prod_1").await.err();
+        assert!(matches!(&error, Some(ApiError::NotFound { .. })), "{body}: {error:?}");
     }
     Ok(())
 }

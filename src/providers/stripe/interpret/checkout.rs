@@ -131,17 +131,22 @@ async fn record(context: &Context<'_>, session: &CheckoutSession, lines: Lines) 
 async fn subscribed(context: &Context<'_>, session: &CheckoutSession, subscription: &str) -> Result<Plan, Stop> {
     let stream = context.purchase(subscription);
     let mut draft = Draft::begin(context.app, context.team, context.delivery, stream).await?;
-    let customer = draft.customer(&person(session)).await?;
+    let person = person(session);
+    let customer = draft.customer(&person).await?;
     let fact = SubscriptionObserved {
         subscription: subscription.to_owned(),
         observed_at: context.delivery.occurred_at,
         status: None,
         items: Vec::new(),
         swapped: Vec::new(),
+        not_ours: Vec::new(),
+        untold: false,
         checkout_session: Some(session.id.clone()),
-        customer_id: customer.map(|(id, _)| id),
+        customer_id: customer.as_ref().map(|(id, _)| *id),
+        licensed: Vec::new(),
     };
     draft.learn(fact.into()).await?;
+    draft.mail_late(&person, customer).await?;
     let conclusion = Conclusion::Applied { summary: draft.summary(), warnings: Vec::new() };
     Ok(draft.conclude(conclusion))
 }

@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyledger_events::event::inbox::Provider;
-use keyledger_events::event::purchase::{ItemSwap, PaidLine, PaymentFailed, PeriodPaid, SubscriptionObserved};
+use keyledger_events::event::purchase::{
+    ItemSwap, ObservedItem, PaidLine, PaymentFailed, PeriodPaid, SubscriptionObserved,
+};
 
 use super::offers::Found;
 use super::{Context, Stop, UNITS_MAX};
 use crate::licensing::purchase::Purchase;
+use crate::licensing::subscription::slots;
 use crate::providers::draft::Draft;
 use crate::providers::person::Person;
 use crate::providers::plan::{Conclusion, Plan};
@@ -48,21 +51,35 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         false => None,
     };
     let all = fetched.as_deref().unwrap_or(&invoice.lines);
-    let service = service_lines(all, subscription);
-    let swap = swap_told(invoice, all, &service, &draft.purchase);
-    if swap.is_none() {
-        wait_for_swap(context, invoice, all, &draft.purchase, &service)?;
-    }
+    let service = service_lines(all, subscription, &draft.purchase);
+    let outline = PeriodPaid {
+        invoice: invoice.id.clone(),
+        subscription: subscription.to_owned(),
+        billing_reason: invoice.billing_reason.clone(),
+        paid_at: context.delivery.occurred_at,
+        livemode: context.delivery.livemode,
+        customer_id: None,
+        payment: invoice.payment_intents.first().or(invoice.charges.first()).cloned(),
+        amount: invoice.amount_paid.saturating_add(invoice.paid_from_balance),
+        lines: Vec::new(),
+        not_ours: Vec::new(),
+        swapped: swap_told(invoice, all, &service).or_else(|| named_at_last(&service, subscription, &draft.purchase)),
+        licensed: Vec::new(),
+    };
+    let mut with_swap = draft.purchase.clone();
+    with_swap.evolve(&outline.clone().into());
+    wait_for_swap(context, all, &with_swap, &service)?;
     let mut lines = read_lines(context, &draft.purchase, &service).await?;
     lines.bad.extend(others_lines(context, all, subscription).await?);
     lines.warnings.extend(paid_once(context, invoice, all, &service).await);
     if lines.good.is_empty() {
         let conclusion = if lines.bad.is_empty() {
-            let reason = match service.is_empty() {
-                true => {
-                    "no line pays for service: credits for unused time, metered usage and one-off lines license nothing"
-                }
-                false => "no line's product has a `product_id` in its metadata",
+            let reason = if service.is_empty() {
+                "no line pays for service: credits for unused time, metered usage and one-off lines license nothing"
+            } else if service.iter().all(|service| service.line.product.is_none()) {
+                "no line names its product, so nothing says whether it is one of yours"
+            } else {
+                "no line's product has a `product_id` in its metadata"
             };
             let reasons = std::iter::once(reason.to_owned()).chain(lines.warnings);
             Conclusion::Ignored(reasons.collect::<Vec<_>>().join("; "))
@@ -78,31 +95,8 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
         name: invoice.customer_name.clone(),
     };
     let customer = draft.customer(&person).await?;
-    if let Some(swap) = swap {
-        let fact = SubscriptionObserved {
-            subscription: subscription.to_owned(),
-            observed_at: context.delivery.occurred_at,
-            status: None,
-            items: Vec::new(),
-            swapped: vec![swap],
-            checkout_session: None,
-            customer_id: None,
-        };
-        draft.learn(fact.into()).await?;
-    }
-    let fact = PeriodPaid {
-        invoice: invoice.id.clone(),
-        subscription: subscription.to_owned(),
-        billing_reason: invoice.billing_reason.clone(),
-        paid_at: context.delivery.occurred_at,
-        livemode: context.delivery.livemode,
-        customer_id: customer.as_ref().map(|(id, _)| *id),
-        payment: invoice.payment_intents.first().or(invoice.charges.first()).cloned(),
-        amount: invoice.amount_paid,
-        lines: lines.good,
-        not_ours: lines.not_ours,
-        licensed: Vec::new(),
-    };
+    let customer_id = customer.as_ref().map(|(id, _)| *id);
+    let fact = PeriodPaid { customer_id, lines: lines.good, not_ours: lines.not_ours, ..outline };
     draft.learn(fact.into()).await?;
     complete_observation(context, &mut draft).await?;
     for payment in invoice.payment_intents.iter().chain(&invoice.charges) {
@@ -112,7 +106,7 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
     draft.learn_from_payments().await?;
     draft.mail(&person, customer);
     let mut warnings = lines.warnings;
-    if draft.issued() > 0 && person.email.is_none() {
+    if draft.issued() > 0 && person.email.is_none() && !draft.mail_what_was_not().await? {
         warnings.push("the invoice has no mail address, so no mail goes out".to_owned());
     }
     let conclusion = if lines.bad.is_empty() {
@@ -125,7 +119,7 @@ pub(super) async fn paid(context: &Context<'_>, invoice: &Invoice) -> Result<Pla
 
 /// What is paid for of a subscription item.
 struct Service<'l> {
-    item: &'l str,
+    item: String,
     /// Of several lines the first.
     line: &'l InvoiceLine,
     /// Units, over all lines.
@@ -144,24 +138,59 @@ impl Service<'_> {
 
 /// The service that is paid for: lines of a subscription item that cost something or, in a trial, nothing. Credits for
 /// unused time pay for none, and neither does what was used of something metered, whose units are no units of a licence.
-/// Old layouts may leave the item out: then there is one.
-fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str) -> Vec<Service<'l>> {
+/// Old layouts may leave the item out: then there is one for each product.
+fn service_lines<'l>(lines: &'l [InvoiceLine], subscription: &'l str, purchase: &Purchase) -> Vec<Service<'l>> {
+    let is_metered = |line: &InvoiceLine| {
+        line.metered.is_none() && line.subscription_item.as_deref().is_some_and(|item| purchase.is_metered(item))
+    };
+    let pay = |line: &&InvoiceLine| !is_metered(line) && pays(lines, line) && !is_of_another(line, subscription);
+    let paying: Vec<_> = lines.iter().filter(pay).collect();
+    let is_unnamed = |line: &InvoiceLine| line.subscription_item.is_none() && line.kind == LineKind::Subscription;
+    let unnamed: Vec<_> = paying.iter().copied().filter(|line| is_unnamed(line)).collect();
+    let stand_in = stand_in(&unnamed, subscription, purchase);
     let mut found: Vec<Service<'l>> = Vec::new();
-    for line in lines {
-        if !pays(lines, line) || is_of_another(line, subscription) {
-            continue;
-        }
-        let item = match (&line.subscription_item, line.kind) {
-            (Some(item), _) => item.as_str(),
-            (None, LineKind::Subscription) => subscription,
-            (None, _) => continue,
+    for line in paying {
+        let item = match &line.subscription_item {
+            Some(item) => item.clone(),
+            None if is_unnamed(line) => stand_in(line),
+            None => continue,
         };
-        match found.iter_mut().find(|service| service.goes_on_in(item, line)) {
+        match found.iter_mut().find(|service| service.goes_on_in(&item, line)) {
             Some(service) => service.quantity = service.quantity.saturating_add(line.quantity),
             None => found.push(Service { item, line, quantity: line.quantity }),
         }
     }
     found
+}
+
+/// What stands for the items that lines do not name: the subscription itself for one product, the one that it stood for
+/// before or the first new one, and the subscription with the product for the others.
+fn stand_in<'l>(
+    lines: &[&'l InvoiceLine],
+    subscription: &str,
+    purchase: &Purchase,
+) -> impl Fn(&'l InvoiceLine) -> String {
+    let product = |line: &&&'l InvoiceLine| line.product.as_deref().unwrap_or_default();
+    let beside = |product: &str| format!("{subscription}/{product}");
+    let stood_for = |line: &&&'l InvoiceLine| {
+        purchase.paid_lines().any(|(_, paid)| paid.item == subscription && paid.stripe_product == product(line))
+    };
+    let is_new = |line: &&&'l InvoiceLine| !purchase.knows_item(&beside(product(line)));
+    let whole = lines.iter().find(stood_for).or_else(|| lines.iter().find(is_new)).map(|line| &line.product);
+    // Earlier invoices named the product's item.
+    let named = move |product: &str| {
+        let paid = purchase.paid_lines().filter(|(_, paid)| paid.stripe_product == product);
+        let items: BTreeSet<_> = paid.map(|(_, paid)| paid.item.as_str()).collect();
+        items.first().filter(|item| items.len() == 1 && !item.starts_with(subscription)).map(|item| (*item).to_owned())
+    };
+    move |line| match &line.product {
+        Some(product) => match named(product) {
+            Some(item) => item,
+            None if whole != Some(&line.product) => format!("{subscription}/{product}"),
+            None => subscription.to_owned(),
+        },
+        None => subscription.to_owned(),
+    }
 }
 
 /// Whether a line pays for service, where it is for a subscription.
@@ -247,49 +276,56 @@ async fn paid_once(
     warnings
 }
 
-/// A swap that the invoice tells by itself, before the update does: a change of plan that credits one item and charges for
+/// What the invoice reads like by itself, before an update tells more: a change of plan that credits one item and charges for
 /// another. With more of either nobody can say which replaced which.
-fn swap_told(invoice: &Invoice, all: &[InvoiceLine], service: &[Service<'_>], purchase: &Purchase) -> Option<ItemSwap> {
+fn swap_told(invoice: &Invoice, all: &[InvoiceLine], service: &[Service<'_>]) -> Option<ItemSwap> {
     if invoice.billing_reason.as_deref() != Some("subscription_update") {
         return None;
     }
-    let charged: BTreeSet<_> = service.iter().map(|service| service.item).collect();
+    let charged: BTreeSet<_> = service.iter().map(|service| service.item.as_str()).collect();
     let credited: BTreeSet<_> = credited(all).into_iter().filter(|item| !charged.contains(item)).collect();
     if (credited.len(), charged.len()) != (1, 1) {
         return None;
     }
-    let (from, to) = (*credited.first()?, *charged.first()?);
-    let swap = ItemSwap { from: from.to_owned(), to: to.to_owned() };
-    // One that was told already is known by its items. That the new one was seen by itself tells nothing.
-    (!purchase.has_slot(to) && !purchase.came_beside(to, from)).then_some(swap)
+    Some(ItemSwap { from: (*credited.first()?).to_owned(), to: (*charged.first()?).to_owned() })
+}
+
+/// An item that is named for the first time, where the subscription stood for the only one before.
+fn named_at_last(service: &[Service<'_>], subscription: &str, purchase: &Purchase) -> Option<ItemSwap> {
+    let [only] = service else { return None };
+    let stood =
+        purchase.paid_lines().next().is_some() && purchase.paid_lines().all(|(_, line)| line.item == subscription);
+    let swap = || ItemSwap { from: subscription.to_owned(), to: only.item.clone() };
+    (stood && only.item != subscription).then(swap)
 }
 
 /// An invoice for an item that was never paid for, which does not go on with one that was, may be about a swap whose update
-/// has not arrived. Licensing it now could license the same thing twice, so it waits, but not for ever.
+/// has not arrived, be it of the new item or, where invoices overtake one another, of the old one. Licensing it now could
+/// license the same thing twice, so it waits, but not for ever.
 fn wait_for_swap(
     context: &Context<'_>,
-    invoice: &Invoice,
     all: &[InvoiceLine],
     purchase: &Purchase,
     service: &[Service<'_>],
 ) -> Result<(), Stop> {
-    let items: BTreeSet<_> = service.iter().map(|service| service.item).collect();
+    let items: BTreeSet<_> = service.iter().map(|service| service.item.as_str()).collect();
     let credited = credited(all);
     let goes_on = |item: &str| items.contains(item) && !credited.contains(item);
     let mut gone = purchase.last_items();
     gone.retain(|item| !goes_on(item));
-    let may_replace =
-        |item: &&&str| !purchase.has_slot(item) && gone.iter().any(|gone| !purchase.came_beside(item, gone));
+    let slots = slots(purchase);
+    let may_replace = |item: &&&str| {
+        let slot = slots.iter().find(|slot| slot.items.contains(**item));
+        let is_other = |gone: &str| !slot.is_some_and(|slot| slot.items.contains(gone));
+        // What is known to be the same thing as something that was paid for is no other one.
+        let is_paid = slot.is_some_and(|slot| slot.quantity(purchase) > 0);
+        !is_paid && gone.iter().any(|gone| is_other(gone) && !purchase.came_beside(item, gone))
+    };
     match items.iter().find(may_replace) {
-        Some(item)
-            if invoice.billing_reason.as_deref() != Some("subscription_create")
-                && context.age_seconds < SWAP_WAIT_SECONDS =>
-        {
-            Err(Stop::Later(format!(
-                "the subscription item `{item}` may have replaced another; \
-                 waiting for the `customer.subscription.updated` that says so"
-            )))
-        }
+        Some(item) if context.age_seconds < SWAP_WAIT_SECONDS => Err(Stop::Later(format!(
+            "the subscription item `{item}` may have replaced another, or been replaced; \
+             waiting for the `customer.subscription.updated` that says so"
+        ))),
         _ => Ok(()),
     }
 }
@@ -353,20 +389,25 @@ async fn read_lines(context: &Context<'_>, purchase: &Purchase, service: &[Servi
 async fn complete_observation(context: &Context<'_>, draft: &mut Draft<'_>) -> Result<(), Stop> {
     let with_items = draft.purchase.observed.iter().filter(|seen| !seen.items.is_empty());
     let latest = with_items.max_by_key(|seen| seen.observed_at).cloned();
-    let Some(latest) = latest.filter(|seen| seen.items.iter().any(|item| item.offer.is_none())) else {
+    let is_open = |item: &ObservedItem| {
+        let is_not_ours = item.stripe_product.as_deref().is_some_and(|product| draft.purchase.is_not_ours(product));
+        item.offer.is_none() && !is_not_ours
+    };
+    let Some(latest) = latest.filter(|seen| seen.items.iter().any(is_open)) else {
         return Ok(());
     };
     let mut completed = SubscriptionObserved { swapped: Vec::new(), ..latest.clone() };
-    for item in completed.items.iter_mut().filter(|item| item.offer.is_none()) {
+    for item in completed.items.iter_mut().filter(|item| is_open(item)) {
         let product = item.stripe_product.as_deref();
         match context.subscription_offer(&draft.purchase, product, None).await {
             Ok(Found::Offer(offer, _)) => item.offer = Some(offer),
-            Ok(Found::NotOurs | Found::Bad(_)) | Err(Stop::Reject(_)) => {}
+            Ok(Found::NotOurs) => completed.not_ours.extend(item.stripe_product.clone()),
+            Ok(Found::Bad(_)) | Err(Stop::Reject(_)) => {}
             Err(Stop::Later(_)) if context.age_seconds >= ANSWER_WAIT_SECONDS => {}
             Err(stop) => return Err(stop),
         }
     }
-    if completed.items != latest.items {
+    if completed.items != latest.items || completed.not_ours != latest.not_ours {
         draft.learn(completed.into()).await?;
     }
     Ok(())

@@ -143,7 +143,9 @@ async fn dispatch(context: &Context<'_>, event: &StripeEvent) -> Result<Plan, St
         StripeObject::Subscription(subscription) if kind == "customer.subscription.deleted" => {
             subscription::ceased(context, subscription).await
         }
-        StripeObject::Subscription(subscription) => subscription::observed(context, subscription).await,
+        StripeObject::Subscription(subscription) => {
+            subscription::observed(context, subscription, kind == "customer.subscription.updated").await
+        }
         StripeObject::Refund(refund) => money::refund(context, refund).await,
         StripeObject::Charge(charge) => money::charge(context, charge).await,
         StripeObject::Dispute(dispute) => money::dispute(context, dispute).await,

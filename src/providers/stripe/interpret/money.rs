@@ -126,7 +126,8 @@ impl<'a> Money<'a> {
             Err(ApiError::NotFound { .. } | ApiError::Unexpected { status: Some(_), .. }) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        for invoice_payment in paid {
+        // What was tried on another invoice and called off paid nothing.
+        for invoice_payment in paid.iter().filter(|it| it.status.as_deref().is_none_or(|status| status == "paid")) {
             self.link(&payment, &invoice_payment.invoice).await?;
         }
         Ok(())
@@ -147,10 +148,16 @@ impl<'a> Money<'a> {
         let Context { app, team, delivery, .. } = self.context;
         let invoice = self.loaded.payments.invoice().map(str::to_owned);
         let mut draft = Draft::begin(app, team, delivery, purchase).await?;
+        let payments = self.loaded.payments.clone();
         draft.adopt(self.loaded);
+        let void = draft.void();
         draft.learn_from_payments().await?;
         for fact in facts {
-            draft.learn(with_invoice(fact, invoice.as_deref())).await?;
+            draft.learn(payments.named_once(with_invoice(fact, invoice.as_deref()))).await?;
+        }
+        // The key of what had been taken back before it was sold was never sent.
+        if void.iter().any(|license_id| !draft.void().contains(license_id)) {
+            draft.mail_what_was_not().await?;
         }
         let conclusion = Conclusion::Applied { summary: draft.summary(), warnings: Vec::new() };
         Ok(draft.conclude(conclusion))

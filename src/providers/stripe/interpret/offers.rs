@@ -24,9 +24,26 @@ pub(super) enum Found {
     Bad(Vec<String>),
 }
 
+/// What came of asking Stripe.
+enum Looked {
+    Found(Found),
+    /// Stripe does not have the product any more, for this reason.
+    Gone(String),
+}
+
+impl From<Looked> for Found {
+    fn from(looked: Looked) -> Self {
+        match looked {
+            Looked::Found(found) => found,
+            Looked::Gone(reason) => Self::Bad(vec![reason]),
+        }
+    }
+}
+
 impl Context<'_> {
     /// The offer of a product of a subscription, without a call where the purchase has met it before. Stripe is asked again
-    /// about what was none of ours, for it may have become ours; where Stripe does not answer, it still is not.
+    /// about what was none of ours, for it may have become ours; where Stripe does not answer or has it no more, it still is
+    /// not.
     pub(super) async fn subscription_offer(
         &self,
         purchase: &Purchase,
@@ -36,9 +53,10 @@ impl Context<'_> {
         if let Some(offer) = product.and_then(|product| purchase.known_offer(product)) {
             return Ok(Found::Offer(offer.clone(), Vec::new()));
         }
-        match self.offer(product, metadata, SaleKind::Subscription).await {
-            Err(Stop::Later(_)) if product.is_some_and(|product| purchase.is_not_ours(product)) => Ok(Found::NotOurs),
-            found => found,
+        let is_not_ours = product.is_some_and(|product| purchase.is_not_ours(product));
+        match self.look(product, metadata, SaleKind::Subscription).await {
+            Err(Stop::Later(_)) | Ok(Looked::Gone(_)) if is_not_ours => Ok(Found::NotOurs),
+            looked => looked.map(Found::from),
         }
     }
 
@@ -49,19 +67,28 @@ impl Context<'_> {
         metadata: Option<&BTreeMap<String, String>>,
         kind: SaleKind,
     ) -> Result<Found, Stop> {
+        self.look(product, metadata, kind).await.map(Found::from)
+    }
+
+    async fn look(
+        &self,
+        product: Option<&str>,
+        metadata: Option<&BTreeMap<String, String>>,
+        kind: SaleKind,
+    ) -> Result<Looked, Stop> {
         match (metadata, product) {
-            (Some(metadata), _) => self.read(product.unwrap_or("without id"), metadata, kind).await,
+            (Some(metadata), _) => self.read(product.unwrap_or("without id"), metadata, kind).await.map(Looked::Found),
             (None, Some(product)) => {
                 let answer = match self.api()?.product(product).await {
-                    Err(error @ ApiError::NotFound { .. }) => return Ok(Found::Bad(vec![error.to_string()])),
+                    Err(error @ ApiError::NotFound { .. }) => return Ok(Looked::Gone(error.to_string())),
                     answer => answer?,
                 };
                 if answer.deleted {
-                    return Ok(Found::Bad(vec![format!("the Stripe product `{product}` was deleted")]));
+                    return Ok(Looked::Gone(format!("the Stripe product `{product}` was deleted")));
                 }
-                self.read(product, &answer.metadata, kind).await
+                self.read(product, &answer.metadata, kind).await.map(Looked::Found)
             }
-            (None, None) => Ok(Found::NotOurs),
+            (None, None) => Ok(Looked::Found(Found::NotOurs)),
         }
     }
 

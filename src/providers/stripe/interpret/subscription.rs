@@ -6,7 +6,7 @@ use keyledger_events::event::purchase::{ObservedItem, SubscriptionCeased, Subscr
 use super::offers::Found;
 use super::{Context, Stop};
 use crate::licensing::purchase::Purchase;
-use crate::licensing::subscription::swaps_between;
+use crate::licensing::subscription::{Side, swaps_between};
 use crate::providers::draft::Draft;
 use crate::providers::plan::{Conclusion, Plan};
 use crate::providers::stripe::payload::{Subscription, SubscriptionItem};
@@ -21,36 +21,49 @@ pub(super) async fn ceased(context: &Context<'_>, subscription: &Subscription) -
     Ok(draft.conclude(conclusion))
 }
 
-pub(super) async fn observed(context: &Context<'_>, subscription: &Subscription) -> Result<Plan, Stop> {
+pub(super) async fn observed(
+    context: &Context<'_>,
+    subscription: &Subscription,
+    is_update: bool,
+) -> Result<Plan, Stop> {
     let stream = context.purchase(&subscription.id);
     let mut draft = Draft::begin(context.app, context.team, context.delivery, stream).await?;
-    let fetched = match subscription.items_truncated {
+    // A subscription without its items that has licensed nothing tells nothing that would be worth asking for.
+    let is_worth_asking = !subscription.items.is_empty() || !draft.purchase.licensed.is_empty();
+    let fetched = match subscription.items_truncated && is_worth_asking {
         true => Some(context.api()?.subscription_items(&subscription.id).await?),
         false => None,
     };
     let items = fetched.as_ref().unwrap_or(&subscription.items);
     let swapped = match &subscription.previous_items {
         Some(before) => {
-            let (before, mut after) = (ids(before), ids(items));
+            let (before, mut after) = (sides(before), sides(items));
             if subscription.previous_items_truncated {
                 // What is not among the first ones may have been there all the same.
-                after.retain(|item| before.contains(item) || !draft.purchase.knows_item(item));
+                let was_there = |side: &Side<'_>| before.iter().any(|other| other.item == side.item);
+                after.retain(|side| was_there(side) || !draft.purchase.knows_item(side.item));
             }
             swaps_between(&before, &after)
         }
         None => Vec::new(),
     };
-    let (items, bad) = read_items(context, &draft.purchase, items).await?;
+    let Items { items, not_ours, bad } = read_items(context, &draft.purchase, items).await?;
     let fact = SubscriptionObserved {
         subscription: subscription.id.clone(),
         observed_at: context.delivery.occurred_at,
         status: subscription.status.clone(),
         items,
         swapped,
+        not_ours,
+        untold: is_update && subscription.previous_items.is_none(),
         checkout_session: None,
         customer_id: None,
+        licensed: Vec::new(),
     };
     draft.learn(fact.into()).await?;
+    if draft.issued() > 0 {
+        draft.mail_what_was_not().await?;
+    }
     let conclusion = if bad.is_empty() {
         Conclusion::Applied { summary: draft.summary(), warnings: Vec::new() }
     } else {
@@ -59,40 +72,39 @@ pub(super) async fn observed(context: &Context<'_>, subscription: &Subscription)
     Ok(draft.conclude(conclusion))
 }
 
-fn ids(items: &[SubscriptionItem]) -> Vec<String> {
-    items.iter().map(|item| item.id.clone()).collect()
+fn sides(items: &[SubscriptionItem]) -> Vec<Side<'_>> {
+    items.iter().map(|item| Side { item: &item.id, product: item.product.as_deref(), metered: item.metered }).collect()
+}
+
+/// The items of a subscription, as far as they matter.
+#[derive(Default)]
+struct Items {
+    items: Vec<ObservedItem>,
+    not_ours: Vec<String>,
+    bad: Vec<String>,
 }
 
 /// The items with their offers, as far as they matter: Stripe is asked only about a subscription that has
 /// licences. For others the paid invoice will ask.
-async fn read_items(
-    context: &Context<'_>,
-    purchase: &Purchase,
-    items: &[SubscriptionItem],
-) -> Result<(Vec<ObservedItem>, Vec<String>), Stop> {
-    let mut read = Vec::new();
-    let mut bad = Vec::new();
+async fn read_items(context: &Context<'_>, purchase: &Purchase, items: &[SubscriptionItem]) -> Result<Items, Stop> {
+    let mut read = Items::default();
     for item in items {
-        let found = if purchase.licensed.is_empty() {
-            Found::NotOurs
-        } else {
+        let mut offer = None;
+        if !purchase.licensed.is_empty() {
             let metadata = item.product_metadata.as_ref();
-            context.subscription_offer(purchase, item.product.as_deref(), metadata).await?
-        };
-        let offer = match found {
-            Found::NotOurs => None,
-            Found::Offer(offer, _) => Some(offer),
-            Found::Bad(reasons) => {
-                bad.extend(reasons);
-                None
+            match context.subscription_offer(purchase, item.product.as_deref(), metadata).await? {
+                Found::NotOurs => read.not_ours.extend(item.product.clone()),
+                Found::Offer(found, _) => offer = Some(found),
+                Found::Bad(reasons) => read.bad.extend(reasons),
             }
-        };
-        read.push(ObservedItem {
+        }
+        read.items.push(ObservedItem {
             item: item.id.clone(),
             quantity: item.quantity,
             stripe_product: item.product.clone(),
             offer,
+            metered: item.metered,
         });
     }
-    Ok((read, bad))
+    Ok(read)
 }

@@ -18,8 +18,10 @@ pub struct Invoice {
     pub customer_email: Option<String>,
     /// The payer's name.
     pub customer_name: Option<String>,
-    /// In the currency's smallest unit.
+    /// In the currency's smallest unit; 0 where it is not said.
     pub amount_paid: i64,
+    /// What was paid with money that the customer had left with the seller before; in the same unit.
+    pub paid_from_balance: i64,
     /// `pi_…`, the invoice's own first; since basil only where the invoice's payments are included.
     pub payment_intents: Vec<String>,
     /// `ch_…`, likewise.
@@ -50,13 +52,22 @@ impl Invoice {
             customer: customer.reference()?,
             customer_email: invoice.get("customer_email").label().or_else(|| customer.get("email").label()),
             customer_name: invoice.get("customer_name").label().or_else(|| customer.get("name").label()),
-            amount_paid: invoice.get("amount_paid").required_integer()?,
+            amount_paid: invoice.get("amount_paid").integer()?.unwrap_or(0),
+            paid_from_balance: paid_from_balance(invoice)?,
             payment_intents,
             charges,
             lines,
             lines_truncated,
         })
     }
+}
+
+/// A balance is negative while the seller owes the customer.
+fn paid_from_balance(invoice: &Node<'_>) -> Result<i64, BadField> {
+    let (before, after) = (invoice.get("starting_balance").integer()?, invoice.get("ending_balance").integer()?);
+    Ok(before
+        .zip(after)
+        .map_or(0, |(before, after)| after.saturating_sub(before).clamp(0, before.min(0).saturating_neg())))
 }
 
 /// An invoice without its lines counts as one whose lines were cut off before the first.

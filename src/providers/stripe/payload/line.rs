@@ -20,8 +20,6 @@ pub enum LineKind {
 /// A line of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceLine {
-    /// `il_…`.
-    pub id: String,
     /// What it bills.
     pub kind: LineKind,
     /// `sub_…`.
@@ -36,7 +34,7 @@ pub struct InvoiceLine {
     pub product_metadata: Option<BTreeMap<String, String>>,
     /// Units; 1 where it is not said.
     pub quantity: u32,
-    /// In the currency's smallest unit; negative for a credit.
+    /// In the currency's smallest unit; negative for a credit, 0 where it is not said.
     pub amount: i64,
     /// Whether it adjusts a period that has begun.
     pub proration: bool,
@@ -44,7 +42,7 @@ pub struct InvoiceLine {
     pub credit: bool,
     /// Whether it bills what was used, after it was; `None` where the line does not say.
     pub metered: Option<bool>,
-    /// When its service period begins.
+    /// When its service period begins; where that is not said, its end, for then its payment comes first.
     pub period_start: Timestamp,
     /// When its service period ends.
     pub period_end: Timestamp,
@@ -65,12 +63,10 @@ impl InvoiceLine {
             first([line.get("subscription_item").reference()?, details.get("subscription_item").reference()?]);
         let Priced { price, product, product_metadata } = Priced::read(line)?;
         let period = line.get("period");
-        let amount = line.get("amount").required_integer()?;
+        let amount = line.get("amount").integer()?.unwrap_or(0);
+        let period_end = period.get("end").required_time()?;
         let credited = |owner: &Node<'_>| !owner.get("proration_details").get("credited_items").is_absent();
-        let usage = line.get("price").get("recurring").get("usage_type").label();
-        let usage = usage.or_else(|| line.get("plan").get("usage_type").label());
         Ok(Self {
-            id: line.get("id").text()?,
             kind: kind(line, &parent, subscription_item.is_some()),
             subscription,
             subscription_item,
@@ -80,10 +76,10 @@ impl InvoiceLine {
             quantity: line.get("quantity").quantity()?,
             amount,
             credit: amount < 0 || credited(line) || credited(&details),
-            metered: usage.map(|usage| usage == "metered"),
+            metered: usage_type(line).map(|usage| usage == "metered"),
             proration: line.get("proration").flag().or_else(|| details.get("proration").flag()).unwrap_or(false),
-            period_start: period.get("start").required_time()?,
-            period_end: period.get("end").required_time()?,
+            period_start: period.get("start").time()?.unwrap_or(period_end),
+            period_end,
         })
     }
 }
@@ -95,6 +91,12 @@ fn kind(line: &Node<'_>, parent: &Node<'_>, has_item: bool) -> LineKind {
         None if has_item => LineKind::Subscription,
         _ => LineKind::Other,
     }
+}
+
+/// `licensed`, or `metered` for what bills usage; none where a version does not say.
+pub(crate) fn usage_type(owner: &Node<'_>) -> Option<String> {
+    let usage = owner.get("price").get("recurring").get("usage_type").label();
+    usage.or_else(|| owner.get("plan").get("usage_type").label())
 }
 
 /// What something is priced by: the price and its product, wherever a version keeps them.

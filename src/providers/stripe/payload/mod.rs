@@ -122,7 +122,8 @@ fn read_object(event_type: &str, event: &Node<'_>) -> Result<StripeObject, BadFi
         }
         "refund.created" | "refund.updated" | "refund.failed" => StripeObject::Refund(Refund::read(object)?),
         "charge.refunded" => StripeObject::Charge(Charge::read(object)?),
-        "charge.dispute.created" | "charge.dispute.closed" => StripeObject::Dispute(Dispute::read(object)?),
+        "charge.dispute.created" => StripeObject::Dispute(Dispute::read(object, false)?),
+        "charge.dispute.closed" => StripeObject::Dispute(Dispute::read(object, true)?),
         _ => return Ok(StripeObject::Other),
     };
     // A purchase is dated by it, so a bad one must not pass for a missing one.

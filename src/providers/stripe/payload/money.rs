@@ -89,28 +89,30 @@ pub struct Dispute {
     pub payment_intent: Option<String>,
     /// How it stands.
     pub status: DisputeStatus,
-    /// What is contested, in the currency's smallest unit.
-    pub amount: i64,
 }
 
 impl Dispute {
-    pub(super) fn read(dispute: &Node<'_>) -> Result<Self, BadField> {
+    /// `closed`: whether the event tells that it is over.
+    pub(super) fn read(dispute: &Node<'_>, closed: bool) -> Result<Self, BadField> {
         Ok(Self {
             id: dispute.get("id").text()?,
             charge: dispute.get("charge").reference()?,
             payment_intent: dispute.get("payment_intent").reference()?,
-            status: dispute_status(dispute.get("status").label().as_deref()),
-            amount: dispute.get("amount").required_integer()?,
+            status: dispute_status(dispute.get("status").label().as_deref(), closed),
         })
     }
 }
 
-/// A status that we do not know decides nothing, like the inquiries (`warning_…`) and disputes that were prevented.
-fn dispute_status(status: Option<&str>) -> DisputeStatus {
+/// A status that we do not know decides nothing, like the inquiries (`warning_…`) and disputes that were prevented. Only when
+/// a dispute is over it says so: what is not lost then (`prevented`, in old versions `charge_refunded`) suspends nothing any
+/// more.
+fn dispute_status(status: Option<&str>, closed: bool) -> DisputeStatus {
     match status {
-        Some("needs_response" | "under_review") => DisputeStatus::Open,
-        Some("won") => DisputeStatus::Won,
         Some("lost") => DisputeStatus::Lost,
+        Some("won") => DisputeStatus::Won,
+        Some(status) if status.starts_with("warning_") => DisputeStatus::Inquiry,
+        Some(_) if closed => DisputeStatus::Won,
+        Some("needs_response" | "under_review") => DisputeStatus::Open,
         _ => DisputeStatus::Inquiry,
     }
 }

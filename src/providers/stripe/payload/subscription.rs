@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyledger_events::Timestamp;
 
-use super::line::Priced;
+use super::line::{Priced, usage_type};
 use crate::providers::json::{BadField, Node};
 
 /// A subscription.
@@ -80,6 +80,8 @@ pub struct SubscriptionItem {
     pub product: Option<String>,
     /// The product's metadata, where the product was expanded.
     pub product_metadata: Option<BTreeMap<String, String>>,
+    /// Whether it bills what was used, after it was.
+    pub metered: bool,
     /// When the item's current period ends; since basil.
     pub current_period_end: Option<Timestamp>,
 }
@@ -93,6 +95,7 @@ impl SubscriptionItem {
             price,
             product,
             product_metadata,
+            metered: usage_type(item).as_deref() == Some("metered"),
             current_period_end: item.get("current_period_end").time()?,
         })
     }

@@ -139,27 +139,29 @@ fn a_refunded_charge_with_and_without_its_refunds() {
 
 #[test]
 fn only_a_dispute_in_earnest_is_open() {
-    for (status, expected) in [
-        (json!("needs_response"), DisputeStatus::Open),
-        (json!("under_review"), DisputeStatus::Open),
-        (json!("won"), DisputeStatus::Won),
-        (json!("lost"), DisputeStatus::Lost),
-        (json!("warning_needs_response"), DisputeStatus::Inquiry),
-        (json!("warning_under_review"), DisputeStatus::Inquiry),
-        (json!("warning_closed"), DisputeStatus::Inquiry),
-        (json!("prevented"), DisputeStatus::Inquiry),
-        (json!(null), DisputeStatus::Inquiry),
+    use DisputeStatus::{Inquiry, Lost, Open, Won};
+    // How it stands while it lasts, and when it is over.
+    for (status, created, closed) in [
+        (json!("needs_response"), Open, Won),
+        (json!("under_review"), Open, Won),
+        (json!("won"), Won, Won),
+        (json!("lost"), Lost, Lost),
+        (json!("warning_needs_response"), Inquiry, Inquiry),
+        (json!("warning_under_review"), Inquiry, Inquiry),
+        (json!("warning_closed"), Inquiry, Inquiry),
+        (json!("prevented"), Inquiry, Won),
+        (json!("charge_refunded"), Inquiry, Won),
+        (json!(null), Inquiry, Inquiry),
     ] {
-        let dispute = json!({ "id": "dp_1", "charge": "ch_1", "payment_intent": null, "amount": 7, "status": status });
-        let expected = Dispute {
-            id: "dp_1".to_owned(),
-            charge: Some("ch_1".to_owned()),
-            payment_intent: None,
-            status: expected,
-            amount: 7,
-        };
-        for event_type in ["charge.dispute.created", "charge.dispute.closed"] {
-            assert_eq!(read(event_type, dispute.clone()), Ok(StripeObject::Dispute(expected.clone())));
+        let dispute = json!({ "id": "dp_1", "charge": "ch_1", "payment_intent": null, "status": status });
+        for (event_type, expected) in [("charge.dispute.created", created), ("charge.dispute.closed", closed)] {
+            let expected = Dispute {
+                id: "dp_1".to_owned(),
+                charge: Some("ch_1".to_owned()),
+                payment_intent: None,
+                status: expected,
+            };
+            assert_eq!(read(event_type, dispute.clone()), Ok(StripeObject::Dispute(expected)));
         }
     }
 }

@@ -31,6 +31,7 @@ fn item(id: &str, quantity: u32, price: &str, product: &str) -> SubscriptionItem
         price: Some(price.to_owned()),
         product: Some(product.to_owned()),
         product_metadata: None,
+        metered: false,
         current_period_end: None,
     }
 }
