@@ -27,15 +27,18 @@
   const follow = async () => {
     const { news, seen } = document.body.dataset;
     if (document.visibilityState === "visible") {
-      const answer = await fetch(`${news}?after=${seen}`, { redirect: "error" });
+      const answer = await fetch(`${news}?after=${seen}`, { redirect: "manual" });
+      // One that knows us no longer sends us to the sign-in, or has no such team for us.
+      if (answer.type === "opaqueredirect" || answer.status === 404) return;
+      if (!answer.ok) throw new Error(`news: ${answer.status}`);
       const { position, changed } = await answer.json();
       document.body.dataset.seen = position;
       if (changed) htmx.trigger(document.body, "news");
     }
     setTimeout(again, 1500);
   };
-  // A server that is away for a moment is asked again; one that knows us no longer is not.
-  const again = () => follow().catch((error) => { if (!(error instanceof SyntaxError)) setTimeout(again, 5000); });
+  // A server that is away for a moment is asked again.
+  const again = () => follow().catch(() => setTimeout(again, 5000));
   if (document.body.dataset.news && document.querySelector("[data-live]")) setTimeout(again, 1000);
 
   document.addEventListener("click", (event) => {
@@ -46,23 +49,29 @@
     if (event.target.matches?.("[data-live]") && busy(event.target)) event.preventDefault();
   });
   document.addEventListener("htmx:load", (event) => localise(event.target));
-  // A slider has an effect when it is let go, without a click more.
+  // A slider has an effect when it is let go, without a click more; with the keyboard it takes several steps to get
+  // somewhere, and the button beside it.
+  let pointing = false;
+  document.addEventListener("pointerdown", () => { pointing = true; });
+  document.addEventListener("keydown", () => { pointing = false; });
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+    if (pointing && event.target.matches("[data-submits]")) event.target.form.requestSubmit();
   });
-  // What makes something once is sent once: a second click would take away the answer to the first.
-  const once = (form) => form.querySelector("input[name=once]");
+  // Who went to a place with it goes on from there.
+  if (new URLSearchParams(location.search).has("version")) document.querySelector("[data-submits]")?.focus();
+  // What changes something is sent once: a second click would take away the answer to the first.
   document.addEventListener("submit", (event) => {
-    const mark = once(event.target);
-    if (mark && "sent" in mark.dataset) event.preventDefault();
-    else if (mark) {
-      mark.dataset.sent = "";
-      // Where the answer does not come, or is not waited for, it can be sent again: the server makes it once.
-      setTimeout(() => delete mark.dataset.sent, 5000);
+    const form = event.target;
+    if (form.method !== "post") return;
+    if ("sent" in form.dataset) event.preventDefault();
+    else {
+      form.dataset.sent = "";
+      // Where the answer does not come, or is not waited for, it can be sent again: the server does it once.
+      setTimeout(() => delete form.dataset.sent, 5000);
     }
   });
   addEventListener("pageshow", () => {
-    for (const form of document.forms) delete once(form)?.dataset.sent;
+    for (const form of document.forms) delete form.dataset.sent;
   });
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   localise(document);

@@ -48,14 +48,21 @@ pub struct OpenedSecret {
 pub struct Team {
     /// Settings and integrations.
     pub config: TeamConfig,
-    /// Its products.
+    /// The products that it sells.
     pub products: BTreeMap<Uuid, Product>,
+    /// Those that it sells no longer: licences of them are what they were.
+    removed_products: BTreeMap<Uuid, Product>,
     /// Where verifications are refused from.
     pub blacklist: Blacklist,
     secrets: Vec<OpenedSecret>,
 }
 
 impl Team {
+    /// A product, no matter whether it is still sold.
+    pub fn product_ever(&self, id: Uuid) -> Option<&Product> {
+        self.products.get(&id).or_else(|| self.removed_products.get(&id))
+    }
+
     /// The secrets of a provider that are in force for a purpose.
     pub fn secrets(&self, provider: Provider, kind: SecretKind) -> impl Iterator<Item = &OpenedSecret> {
         self.secrets.iter().filter(move |secret| secret.provider == provider && secret.kind == kind)
@@ -147,7 +154,8 @@ impl Directory {
     async fn read(&self, id: TeamId, stamp: Stamp) -> Result<Option<Arc<Team>>, DirectoryError> {
         let scope = self.views.team(id);
         let Some(config) = scope.config().await? else { return Ok(None) };
-        let products = scope.products().await?.into_iter().map(|product| (product.id, product)).collect();
+        let all = scope.products_ever().await?.into_iter().map(|product| (product.id, product));
+        let (removed_products, products) = all.partition(|(_, product)| product.removed);
         let mut blacklist = Blacklist::default();
         for entry in &config.blacklist {
             let context = entry.value.context(id, BlacklistEntry::VALUE_FIELD);
@@ -160,7 +168,7 @@ impl Directory {
                 secrets.push(self.open(id, integration.provider, secret).await?);
             }
         }
-        let team = Arc::new(Team { config, products, blacklist, secrets });
+        let team = Arc::new(Team { config, products, removed_products, blacklist, secrets });
         self.keep(id, stamp, team.clone());
         Ok(Some(team))
     }

@@ -132,6 +132,15 @@ async fn change(
     Err(AdminError::Contended)
 }
 
+/// A team's products, those that it sells no longer too, oldest first: licences of them are still there.
+///
+/// # Errors
+/// When the views do not answer.
+pub async fn ever(app: &App, team: TeamId) -> Result<Vec<Product>, AdminError> {
+    app.catch_up(&[view::PRODUCTS]).await?;
+    Ok(app.views.team(team).products_ever().await?)
+}
+
 /// A team's products, oldest first.
 ///
 /// # Errors

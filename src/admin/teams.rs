@@ -44,6 +44,18 @@ pub(crate) async fn new_key_pair() -> Result<TeamKeyPair, AdminError> {
 /// # Errors
 /// When the name cannot be used or the ledger cannot take it.
 pub async fn create(app: &App, actor: &str, name: &str) -> Result<NewTeam, AdminError> {
+    let (team, request) = registration(app, actor, name).await?;
+    match app.writer.append(request).await? {
+        AppendOutcome::Appended { .. } => Ok(team),
+        AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => Err(AdminError::Contended),
+    }
+}
+
+/// A new team, and the append that makes it, to which more may be added that is to happen with it or not at all.
+///
+/// # Errors
+/// When the name cannot be used.
+pub(super) async fn registration(app: &App, actor: &str, name: &str) -> Result<(NewTeam, AppendRequest), AdminError> {
     let name = names::checked("team", name)?;
     let pair = new_key_pair().await?;
     let team = TeamId(id::fresh());
@@ -58,10 +70,7 @@ pub async fn create(app: &App, actor: &str, name: &str) -> Result<NewTeam, Admin
     let event = NewEvent { stream, event_id, occurred_at: app.clock.now(), event: registered.into() };
     let mut request = AppendRequest::new(team, by(actor)).expect(stream, 0).event(event);
     request.keys.push(wrapped);
-    match app.writer.append(request).await? {
-        AppendOutcome::Appended { .. } => Ok(NewTeam { id: team, name, public_key: pair.public_key }),
-        AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => Err(AdminError::Contended),
-    }
+    Ok((NewTeam { id: team, name, public_key: pair.public_key }, request))
 }
 
 fn key_pair() -> Result<TeamKeyPair, AdminError> {

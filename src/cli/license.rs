@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 
 use clap::{Args, Subcommand};
 use keyledger_events::{TeamId, Timestamp};
+use keyledger_projections::LicenseStatus;
 use uuid::Uuid;
 
 use super::args::{AnyTeamArg, LimitArg, time};
@@ -211,10 +212,19 @@ fn row(license: &LicenseJson) -> [String; 6] {
         key(license),
         license.status_word().to_owned(),
         license.provider.to_string(),
-        license.expires_at.map_or_else(|| "never".to_owned(), cell::time),
+        expires(license),
         cell::time(license.purchased_at),
         license.id.to_string(),
     ]
+}
+
+/// An `ACTIVATION` licence whose days have not begun has an end, which nobody knows yet.
+fn expires(license: &LicenseJson) -> String {
+    match (license.expires_at, license.status) {
+        (Some(end), _) => cell::time(end),
+        (None, LicenseStatus::Upcoming) => "not begun".to_owned(),
+        (None, _) => "never".to_owned(),
+    }
 }
 
 fn key(license: &LicenseJson) -> String {
@@ -243,7 +253,7 @@ fn show(license: &LicenseJson, output: &mut Output) -> anyhow::Result<()> {
     if let Some(paid_until) = license.paid_until {
         lines.push(("paid until", cell::time(paid_until)));
     }
-    lines.push(("expires", license.expires_at.map_or_else(|| "never".to_owned(), cell::time)));
+    lines.push(("expires", expires(license)));
     lines.push(("bought", cell::time(license.purchased_at)));
     lines.push(("issued", cell::time(license.created_at)));
     let mode = license.livemode.map_or("", |live| if live { ", live mode" } else { ", test mode" });

@@ -19,7 +19,8 @@ use crate::app::App;
 pub(super) enum MemberCommand {
     /// Print the path that makes whoever opens it the first owner of a team. It works until there is one.
     FirstStart,
-    /// Invite somebody, or a member who cannot sign in any more after removing them. The path is shown once.
+    /// Invite somebody, or a member anew who cannot sign in any more: then their password and codes are forgotten, and they
+    /// are signed out. The path is shown once.
     Invite {
         /// The mail address that they will sign in with.
         email: String,
@@ -82,7 +83,7 @@ impl MemberCommand {
             .with_app(Reads::Views, async |app, output| match self {
                 Self::FirstStart => first_start(app, output).await,
                 Self::Invite { email, team, role } => {
-                    let made = members::invite(app, ACTOR_CLI, team.team, &email, role.into()).await?;
+                    let made = members::invite_anew(app, ACTOR_CLI, team.team, &email, role.into()).await?;
                     let path = format!("/invite?token={}", made.token.expose_secret());
                     if output.json {
                         let made = json!({ "id": made.member_id, "path": path, "expiresAt": made.expires_at });
@@ -92,6 +93,11 @@ impl MemberCommand {
                     output.flush()?;
                     let until = cell::time(made.expires_at);
                     note(&format!("Send it behind your server's address. It works once, until {until}."));
+                    if made.anew {
+                        note(
+                            "They are a member already: password and codes are forgotten, and only this lets them in.",
+                        );
+                    }
                     Ok(())
                 }
                 Self::List { team } => list(app, team, output).await,
@@ -119,7 +125,8 @@ fn done(output: &mut Output, id: Uuid, changed: bool, nothing: &str) -> anyhow::
 async fn first_start(app: &App, output: &mut Output) -> anyhow::Result<()> {
     let Some(path) = members::first_start_path(app).await? else {
         anyhow::bail!(
-            "there is an owner already; `keyledger member invite --team ID --role ROLE EMAIL` invites others"
+            "there is an owner already; `keyledger member invite --team ID --role ROLE EMAIL` invites others, and the \
+             owner anew who cannot sign in any more"
         );
     };
     if output.json {

@@ -56,7 +56,7 @@ pub async fn data(app: &App, team: &Team, license: &License) -> Result<Option<Da
             products: license
                 .product_ids()
                 .iter()
-                .filter_map(|id| of_product(team.products.get(id)?, fields))
+                .filter_map(|id| of_product(team.product_ever(*id)?, fields))
                 .collect(),
         })
     });

@@ -16,6 +16,7 @@ use crate::support::{Backend, Error, PATIENCE, TestApp, TestResult, now, on_both
 on_both_stores!(
     what_is_made_is_told,
     a_licence_has_its_shape,
+    a_licence_that_waits_for_its_first_use_is_not_said_to_last_for_ever,
     history_has_its_shape,
     lists_give_all_newest_first_or_a_limit,
     a_licence_is_shown_as_it_was,
@@ -84,6 +85,16 @@ async fn a_licence_has_its_shape(backend: Backend) -> TestResult {
     let table = String::from_utf8(output.stdout)?;
     assert!(table.contains(license["key"].as_str().unwrap_or_default()), "{table}");
     assert!(serde_json::from_str::<Value>(&table).is_err(), "{table}");
+    Ok(())
+}
+
+async fn a_licence_that_waits_for_its_first_use_is_not_said_to_last_for_ever(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let (waiting, _) = app.sell("expirationDays=9&expirationStart=ACTIVATION").await?;
+    for args in [vec!["license", "list", "--team", &app.team], vec!["license", "show", &waiting]] {
+        let told = String::from_utf8(app.server.cli_output(&args, None).await?.stdout)?;
+        assert!(told.contains("UPCOMING") && told.contains("not begun") && !told.contains("never"), "{told}");
+    }
     Ok(())
 }
 

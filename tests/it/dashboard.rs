@@ -93,6 +93,17 @@ async fn a_seller_begins_sells_and_revokes_and_an_auditor_verifies(backend: Back
     let actor = revoked.and_then(|event| event["actor"].as_str()).unwrap_or_default();
     assert!(actor.starts_with("member:"), "{actor}");
 
+    // The slider goes where a finger lets it go; with the keyboard, each step must not load the page.
+    let moves = "const slider = document.querySelector('[data-submits]'); let sent = 0; \
+        slider.form.addEventListener('submit', (event) => { event.preventDefault(); sent += 1; }); \
+        const moved = (how) => { slider.dispatchEvent(new Event(how, { bubbles: true })); slider.value = 1; \
+          slider.dispatchEvent(new Event('change', { bubbles: true })); return sent; }; \
+        return [moved('keydown'), moved('pointerdown')];";
+    assert_eq!(browser.run(moves).await?, json!([0, 1]));
+    browser.visit(&format!("{}?version=1", browser.path().await?.split('?').next().unwrap_or_default())).await?;
+    browser.shows("At position").await?;
+    assert_eq!(browser.run("return document.activeElement.name").await?, json!("version"), "and goes on from there");
+
     auditor_verifies(&server, &team).await?;
     assert_eq!(browser.complaints().await?, Vec::<String>::new());
     Ok(())

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+
 use crate::support::client::device;
 use crate::support::visitor::{Form, PASSWORD, Visitor, check_headers};
-use crate::support::{Backend, Error, TestApp, TestResult, on_both_stores};
+use crate::support::{Backend, Error, TestApp, TestResult, eventually, on_both_stores};
 
 on_both_stores!(
     an_auditor_changes_nothing_on_any_route,
@@ -15,6 +18,9 @@ on_both_stores!(
     a_removed_member_is_out_at_once,
     a_changed_password_ends_every_other_sign_in_in_every_browser,
     the_first_start_belongs_to_who_has_the_link,
+    a_first_start_that_is_sent_twice_makes_one_team,
+    the_only_owner_who_lost_the_password_is_invited_anew,
+    an_answer_to_a_form_is_not_asked_for_by_its_address,
 );
 
 /// Every page of a team's that links lead to, and the forms on them.
@@ -92,6 +98,39 @@ async fn an_auditor_does_not_see_who_uses_a_licence(backend: Backend) -> TestRes
     assert!(!shut.contains(&device) && !shut.contains("<code>127.0.0.1</code>"), "{shut}");
     assert_eq!(shut.matches("<code>sealed</code>").count(), 2, "{shut}");
     assert!(open.contains(&device) && open.contains("<code>127.0.0.1</code>"), "{open}");
+
+    // Nor is it to be learnt by asking whether it is one that is known already.
+    let root = format!("/teams/{}", app.team);
+    let answered = eventually("the request is in the log", async || {
+        let all = support.get(&format!("{root}/requests?device={device}")).await?.text;
+        Ok(all.contains("<table").then_some(all))
+    });
+    assert!(answered.await?.contains(&device));
+    for query in [format!("device={device}"), "device=another-device".to_owned(), "address=192.0.2.1".to_owned()] {
+        let shown = auditor.get(&format!("{root}/requests?{query}")).await?.text;
+        assert!(shown.contains("VALID") && !shown.contains("name=\"device\""), "{query}: {shown}");
+    }
+    let explain = format!("{page}/explain");
+    let (known, guessed) = ([("device", device.as_str())], [("device", "another-device")]);
+    let told = auditor.submit(&page, &explain, &known).await?.text;
+    assert!(told.contains("What a verification is answered") && !told.contains("has a seat"), "{told}");
+    let steps = |text: &str| {
+        text.split("id=\"explanation\"").nth(1).and_then(|rest| rest.split("</table>").next().map(str::to_owned))
+    };
+    assert_eq!(steps(&told), steps(&auditor.submit(&page, &explain, &guessed).await?.text));
+    assert!(support.submit(&page, &explain, &known).await?.text.contains("has a seat"));
+
+    let customer = json!({ "email": "grace@example.test", "fullName": "Grace" });
+    let customer = app.program("developer").await?.post("/customers", &customer).await?.id()?;
+    let by_mail = format!("{root}/customers?q=grace@example.test");
+    assert_eq!(support.get(&by_mail).await?.to, format!("{root}/customers/{customer}"));
+    let shown = auditor.get(&by_mail).await?;
+    assert!(shown.status == 200 && !shown.text.contains(&customer), "{}", shown.text);
+    assert_eq!(
+        auditor.get(&format!("{root}/customers?q={customer}")).await?.status,
+        303,
+        "by an id that they were given"
+    );
     Ok(())
 }
 
@@ -224,18 +263,41 @@ async fn a_changed_password_ends_every_other_sign_in_in_every_browser(backend: B
         assert_eq!(visitor.send("/sign-in", &sign_in).await?.status, 303);
         assert_eq!((visitor.get(&first).await?.status, visitor.get(&second).await?.status), (200, 200));
     }
-    let new = "staple horse battery";
+    // Whichever team she looks from, she sees every browser that is signed in, and signs out which she wants.
+    let mut lost = Visitor::new(&app.server)?;
+    assert_eq!(lost.send("/sign-in", &sign_in).await?.status, 303);
+    for page in [&first, &second] {
+        let shown = ada.get(&format!("{page}account")).await?;
+        // Hers, that of her sign-up, that of the invitation, and two more.
+        assert_eq!(shown.text.matches("/sessions/").count(), 5, "{}", shown.text);
+        assert_eq!(shown.text.matches("this one").count(), 1, "{}", shown.text);
+    }
     let account = format!("{second}account");
+    let shown = ada.get(&account).await?;
+    for row in shown.text.split("<tr>").filter(|row| row.contains("/sessions/") && !row.contains("this one")) {
+        let handle = row.split("/sessions/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        assert_eq!(ada.submit(&account, &format!("{account}/sessions/{handle}/end"), &[]).await?.status, 303);
+    }
+    for visitor in [&mut lost, &mut mallory] {
+        assert!(visitor.get(&first).await?.to.starts_with("/sign-in"));
+    }
+    assert_eq!(mallory.send("/sign-in", &sign_in).await?.status, 303);
+    let new = "staple horse battery";
     let fields = [("password", PASSWORD), ("new-password", new), ("password-again", new)];
     assert_eq!(ada.submit(&account, &format!("{account}/password"), &fields).await?.status, 303);
+    let told = ada.get(&account).await?.text;
+    assert!(told.contains("changed in all 2 teams that the old one opened"), "{told}");
     assert_eq!((ada.get(&first).await?.status, ada.get(&second).await?.status), (200, 200), "hers goes on");
-    let shut = mallory.get(&second).await?;
-    assert!(shut.to.starts_with("/sign-in?next="), "{} {}", shut.status, shut.to);
-    assert_eq!(mallory.get(&shut.to).await?.status, 200, "and there the password is asked for");
-    assert_eq!(mallory.get(&first).await?.status, 200, "there the password is the old one");
-    assert_eq!(Visitor::new(&app.server)?.send("/sign-in", &sign_in).await?.to, "/");
-    assert_eq!(mallory.send("/sign-in", &sign_in).await?.status, 303);
-    assert_eq!(mallory.get(&second).await?.status, 404, "the old password opens one team");
+    for page in [&second, &first] {
+        let shut = mallory.get(page).await?;
+        assert!(shut.to.starts_with("/sign-in?next="), "{} {}", shut.status, shut.to);
+        assert_eq!(mallory.get(&shut.to).await?.status, 200, "and there the password is asked for");
+    }
+    assert_eq!(mallory.send("/sign-in", &sign_in).await?.status, 422, "the old password opens nothing");
+    let anew = [("email", "ada@example.test"), ("password", new)];
+    let mut phone = Visitor::new(&app.server)?;
+    assert_eq!(phone.send("/sign-in", &anew).await?.status, 303);
+    assert_eq!((phone.get(&first).await?.status, phone.get(&second).await?.status), (200, 200));
     Ok(())
 }
 
@@ -267,5 +329,83 @@ async fn the_first_start_belongs_to_who_has_the_link(backend: Backend) -> TestRe
     let other = app.server.cli(&["team", "create", "Somebody Else", "--json"]).await?;
     let other = other["id"].as_str().ok_or("no id")?;
     assert_eq!(owner.get(&format!("/teams/{other}/licenses")).await?.status, 404, "not a member there");
+    Ok(())
+}
+
+/// Interleaving: both find nobody there yet, and both make their team before one of them is the owner.
+async fn a_first_start_that_is_sent_twice_makes_one_team(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let start = app.server.cli(&["member", "first-start", "--json"]).await?;
+    let token = start["path"].as_str().and_then(|path| path.split_once('=')).ok_or("no token")?.1.to_owned();
+    let form = |again: &'static str| {
+        [
+            ("token", token.as_str()),
+            ("team-name", "Acme"),
+            ("email", "ada@example.test"),
+            ("new-password", PASSWORD),
+            ("password-again", again),
+        ]
+    };
+    // Whoever mistypes a few times is not kept out.
+    for _ in 0..7 {
+        let refused = Visitor::new(&app.server)?.send("/welcome", &form("battery staple")).await?;
+        assert_eq!((refused.status, refused.text.contains("not the same")), (422, true), "{}", refused.text);
+    }
+    let before = app.server.cli(&["team", "list", "--json"]).await?;
+    let mut tabs = [Visitor::new(&app.server)?, Visitor::new(&app.server)?];
+    let form = form(PASSWORD);
+    let sent = try_join_all(tabs.iter_mut().map(|tab| tab.send("/welcome", &form))).await?;
+    let mut answers: Vec<_> = sent.iter().map(|answer| answer.status).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [303, 409]);
+    let after = app.server.cli(&["team", "list", "--json"]).await?;
+    let count = |teams: &Value| teams.as_array().map_or(0, Vec::len);
+    assert_eq!(count(&after), count(&before) + 1, "{after}");
+    Ok(())
+}
+
+async fn the_only_owner_who_lost_the_password_is_invited_anew(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let root = format!("/teams/{}/", app.team);
+    let invite = |role: &'static str| {
+        ["member", "invite", "ada@example.test", "--team", app.team.as_str(), "--role", role, "--json"]
+    };
+    let other_role = app.server.cli_output(&invite("auditor"), None).await?;
+    let said = String::from_utf8_lossy(&other_role.stderr).into_owned();
+    assert!(!other_role.status.success() && said.contains("`--role owner`"), "{said}");
+    assert_eq!(owner.get(&root).await?.status, 200, "that was refused");
+
+    let made = app.server.cli(&invite("owner")).await?;
+    let token = made["path"].as_str().and_then(|path| path.split_once('=')).ok_or("no token")?.1.to_owned();
+    assert!(owner.get(&root).await?.to.starts_with("/sign-in"), "whoever was signed in is out");
+    let mut ada = Visitor::new(&app.server)?;
+    let sign_in = |password| [("email", "ada@example.test"), ("password", password)];
+    assert_eq!(ada.send("/sign-in", &sign_in(PASSWORD)).await?.status, 422, "the lost password opens nothing");
+    let new = "staple horse battery";
+    let join = [("token", token.as_str()), ("new-password", new), ("password-again", new)];
+    assert_eq!(ada.send("/invite", &join).await?.to, root);
+    let members = ada.get(&format!("{root}members")).await?.text;
+    assert!(
+        members.contains("ada@example.test") && members.contains("Invite somebody"),
+        "an owner as before: {members}"
+    );
+    assert_eq!(Visitor::new(&app.server)?.send("/sign-in", &sign_in(new)).await?.status, 303);
+    Ok(())
+}
+
+async fn an_answer_to_a_form_is_not_asked_for_by_its_address(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let (license, _) = app.sell("").await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let root = format!("/teams/{}", app.team);
+    for (form, page) in [
+        (format!("{root}/licenses/{license}/key"), format!("{root}/licenses/{license}")),
+        (format!("{root}/settings/verification"), format!("{root}/settings")),
+        ("/sign-out".to_owned(), "/".to_owned()),
+    ] {
+        let asked = owner.get(&form).await?;
+        assert_eq!((asked.status, asked.to), (303, page), "{form}");
+    }
     Ok(())
 }

@@ -32,7 +32,7 @@ fn check_shows(text: &str, parts: &[&str]) {
 
 async fn a_refused_form_comes_back_as_it_was_filled_in(backend: Backend) -> TestResult {
     let app = TestApp::with_polymart(backend).await?;
-    let (license, _) = app.sell("").await?;
+    let (license, _) = app.sell("expirationDays=30").await?;
     let mut owner = Visitor::owner(&app.server, &app.team).await?;
     let root = format!("/teams/{}", app.team);
 

@@ -89,6 +89,8 @@ async fn every_page_is_there_for_everybody(backend: Backend) -> TestResult {
     app.deliver_polymart(&polymart::ping()).await?;
     let url = "https://hooks.example.com/a/rather/long/address/that/has/to/be/wrapped/somewhere/on/a/phone";
     app.server.cli(&["webhook", "create", "--team", &app.team, "--url", url, "--json"]).await?;
+    let name = "Ultimate Protection Plugin, Professional Edition for Networks (Lifetime, with Priority Support)";
+    app.server.cli(&["product", "create", "--team", &app.team, name, "--json"]).await?;
     app.server.cli(&["apikey", "create", "--team", &app.team, "--scope", "developer", "--json"]).await?;
 
     let browser = Browser::start(&app.server).await?;

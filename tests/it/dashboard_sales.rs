@@ -14,6 +14,10 @@ on_both_stores!(
     a_colleagues_change_is_not_undone_unawares,
     the_answer_to_a_form_that_is_loaded_again_makes_nothing_new,
     a_form_that_is_sent_five_times_at_once_makes_one_thing,
+    what_a_form_does_is_done_once_however_often_it_is_sent,
+    a_grace_of_seconds_outlives_another_setting,
+    what_a_webhook_is_told_of_outlives_another_change,
+    a_licence_is_offered_only_what_can_be_done_about_its_end,
     a_delivery_that_waits_shows_where_the_seller_looks_first,
 );
 
@@ -71,8 +75,8 @@ async fn an_extended_licence_goes_on_with_its_subscription(backend: Backend) -> 
     Ok(())
 }
 
-/// The value of a hidden field of the form that is sent to `action`.
-fn hidden(page: &Page, action: &str, name: &str) -> Result<String, Error> {
+/// The value that a field has in the form that is sent to `action`.
+fn field(page: &Page, action: &str, name: &str) -> Result<String, Error> {
     let form = page.forms().into_iter().find(|form| form.action == action).ok_or("no such form")?;
     let field = form.fields.into_iter().find(|(known, _)| known == name);
     Ok(field.ok_or_else(|| format!("no field `{name}` in the form to {action}"))?.1)
@@ -85,7 +89,12 @@ async fn a_colleagues_change_is_not_undone_unawares(backend: Backend) -> TestRes
     let (verification, product) =
         (format!("{settings}/verification"), format!("/teams/{}/products/{}", app.team, app.product));
     for (page, form, first, second) in [
-        (&settings, &settings, [("name", "Acme"), ("grace-hours", "5")], [("name", "Acme"), ("grace-hours", "7")]),
+        (
+            &settings,
+            &settings,
+            [("name", "Acme"), ("grace-minutes", "300")],
+            [("name", "Acme"), ("grace-minutes", "420")],
+        ),
         (
             &settings,
             &verification,
@@ -94,7 +103,7 @@ async fn a_colleagues_change_is_not_undone_unawares(backend: Backend) -> TestRes
         ),
         (&product, &product, [("name", "Plugin"), ("url", "https://a.example")], [("name", "Plugin 2"), ("url", "")]),
     ] {
-        let shown = hidden(&owner.get(page).await?, form, "shown")?;
+        let shown = field(&owner.get(page).await?, form, "shown")?;
         let with_mark = |fields: [(&'static str, &'static str); 2]| {
             [("shown", shown.clone())]
                 .into_iter()
@@ -109,7 +118,7 @@ async fn a_colleagues_change_is_not_undone_unawares(backend: Backend) -> TestRes
             assert!(told.contains(said), "{form}: {told}");
         }
         // Who has seen what is so now may change it.
-        let shown = hidden(&owner.get(page).await?, form, "shown")?;
+        let shown = field(&owner.get(page).await?, form, "shown")?;
         let mut fields = vec![("shown", shown.as_str())];
         fields.extend(second);
         owner.submit(page, form, &fields).await?;
@@ -129,7 +138,7 @@ async fn the_answer_to_a_form_that_is_loaded_again_makes_nothing_new(backend: Ba
         ("webhooks", [("url", "https://hooks.example.com/"), ("description", "")]),
     ] {
         let page = format!("{root}/{page}");
-        let once = hidden(&owner.get(&page).await?, &page, "once")?;
+        let once = field(&owner.get(&page).await?, &page, "once")?;
         let mut all = vec![("once", once.as_str())];
         all.extend(fields);
         assert_eq!(owner.submit(&page, &page, &all).await?.status, 200, "{page}");
@@ -147,7 +156,7 @@ async fn a_form_that_is_sent_five_times_at_once_makes_one_thing(backend: Backend
     let mut owner = Visitor::owner(&app.server, &app.team).await?;
     let page = format!("/teams/{}/api-keys", app.team);
     let shown = owner.get(&page).await?;
-    let (csrf, once) = (shown.csrf(), hidden(&shown, &page, "once")?);
+    let (csrf, once) = (shown.csrf(), field(&shown, &page, "once")?);
     let fields = [("csrf", csrf.as_str()), ("once", once.as_str()), ("name", "Shop"), ("scope", "developer")];
     let mut tabs = vec![owner.clone(); 5];
     let sent = try_join_all(tabs.iter_mut().map(|tab| tab.send(&page, &fields))).await?;
@@ -157,10 +166,136 @@ async fn a_form_that_is_sent_five_times_at_once_makes_one_thing(backend: Backend
     assert_eq!(app.events_of("ApiKeyCreated").await?.len(), 1);
 
     // What was refused was not done: the form may be mended and sent again.
-    let once = hidden(&owner.get(&page).await?, &page, "once")?;
+    let once = field(&owner.get(&page).await?, &page, "once")?;
     let wrong = [("once", once.as_str()), ("name", "Shop"), ("scope", "developer"), ("days", "-1")];
     assert_eq!(owner.submit(&page, &page, &wrong).await?.status, 303);
     assert_eq!(owner.submit(&page, &page, &wrong[..3]).await?.status, 200);
+    Ok(())
+}
+
+/// Interleaving: both find the form unused and do its work before one notes that it is done.
+async fn what_a_form_does_is_done_once_however_often_it_is_sent(backend: Backend) -> TestResult {
+    let app = TestApp::builder(backend).stripe().polymart().build().await?;
+    app.stripe.add_product("prod_plugin", &[("product_id", &app.product)]);
+    let checkout = Checkout::paid(Layout::Basil);
+    app.stripe.add_session(&checkout.id, vec![session_line("li_1", "prod_plugin", 1)]);
+    app.deliver(&[checkout.completed()]).await?;
+    let bought = app.license().await?["id"].as_str().ok_or("no id")?.to_owned();
+    let mails = app.server.cli(&["mail", "list", "--team", &app.team, "--json"]).await?;
+    let mail = mails[0]["id"].as_str().ok_or("no mail")?.to_owned();
+    let (license, _) = app.sell("expirationDays=90").await?;
+    let url = "https://hooks.example.com/";
+    let webhook = app.server.cli(&["webhook", "create", "--team", &app.team, "--url", url, "--json"]).await?;
+    let webhook = webhook["id"].as_str().ok_or("no webhook")?.to_owned();
+
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let root = format!("/teams/{}", app.team);
+    for (page, form, fields) in [
+        (format!("licenses/{license}"), "/extend", vec![("how", "days"), ("days", "30")]),
+        (format!("licenses/{bought}"), "/mail", vec![]),
+        (format!("mails/{mail}"), "/resend", vec![]),
+        ("products".to_owned(), "", vec![("name", "Anti-Grief")]),
+        (format!("webhooks/{webhook}"), "/test", vec![]),
+    ] {
+        let page = format!("{root}/{page}");
+        let form = format!("{page}{form}");
+        let shown = owner.get(&page).await?;
+        let (csrf, once) = (shown.csrf(), field(&shown, &form, "once")?);
+        let mut all = vec![("csrf", csrf.as_str()), ("once", once.as_str())];
+        all.extend(fields);
+        let before = app.events().await?;
+        let mut tabs = [owner.clone(), owner.clone()];
+        try_join_all(tabs.iter_mut().map(|tab| tab.send(&form, &all))).await?;
+        assert_eq!(owner.send(&form, &all).await?.status, 303, "{form}");
+        assert!(owner.get(&page).await?.text.contains("This form was sent already"), "{form}");
+        let made = app.events().await?.split_off(before.len());
+        let by_owner = |event: &&Value| event["actor"].as_str().is_some_and(|actor| actor.starts_with("member:"));
+        let kinds: Vec<_> = made.iter().filter(by_owner).map(|event| event["type"].clone()).collect();
+        assert_eq!(kinds.len(), 1, "{form}: {kinds:?}");
+    }
+    Ok(())
+}
+
+async fn a_grace_of_seconds_outlives_another_setting(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let settings = format!("/teams/{}/settings", app.team);
+    let grace = async || -> Result<Value, Error> {
+        Ok(app.server.cli(&["team", "show", "--team", &app.team, "--json"]).await?["renewalGraceSeconds"].clone())
+    };
+    for seconds in ["1800", "5430", "59"] {
+        app.server.cli(&["team", "update", "--team", &app.team, "--renewal-grace-seconds", seconds, "--json"]).await?;
+        let shown = owner.get(&settings).await?;
+        let (mark, minutes) = (field(&shown, &settings, "shown")?, field(&shown, &settings, "grace-minutes")?);
+        let fields = [
+            ("shown", mark.as_str()),
+            ("name", "Acme"),
+            ("grace-minutes", minutes.as_str()),
+            ("mail-message", seconds),
+        ];
+        owner.submit(&settings, &settings, &fields).await?;
+        assert!(owner.get(&settings).await?.text.contains("Saved."));
+        assert_eq!(grace().await?.to_string(), seconds, "nobody touched it");
+    }
+    owner.submit(&settings, &settings, &[("name", "Acme"), ("grace-minutes", "90")]).await?;
+    assert_eq!(grace().await?, 5_400);
+    Ok(())
+}
+
+async fn what_a_webhook_is_told_of_outlives_another_change(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    let url = "https://hooks.example.com/keyledger";
+    for types in ["license.*,limit.reached", "license.*", "limit.reached"] {
+        let create = ["webhook", "create", "--team", &app.team, "--url", url, "--types", types, "--json"];
+        let made = app.server.cli(&create).await?;
+        let id = made["id"].as_str().ok_or("no id")?;
+        let page = format!("/teams/{}/webhooks/{id}", app.team);
+        let told_of = async || -> Result<String, Error> {
+            let shown = app.server.cli(&["webhook", "show", id, "--team", &app.team, "--json"]).await?;
+            let types = shown["types"].as_array().cloned().unwrap_or_default();
+            Ok(types.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","))
+        };
+        let shown = owner.get(&page).await?;
+        let mark = field(&shown, &page, "shown")?;
+        let boxes = shown.text.split("name=\"type\" value=\"").skip(1);
+        let ticked: Vec<_> = boxes
+            .filter_map(|rest| rest.split_once("\" checked>").map(|(kind, _)| kind))
+            .filter(|kind| !kind.contains('"'))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(ticked.iter().any(|kind| kind == "license.revoked"), types.contains("license"), "{ticked:?}");
+        let mut fields = vec![("shown", mark.as_str()), ("url", url), ("description", "Shop")];
+        fields.extend(ticked.iter().map(|kind| ("type", kind.as_str())));
+        owner.submit(&page, &page, &fields).await?;
+        assert_eq!(told_of().await?, types);
+        assert!(owner.get(&page).await?.text.contains("Saved."));
+        // The same form again rests on what is so no more.
+        owner.submit(&page, &page, &fields).await?;
+        assert!(owner.get(&page).await?.text.contains("Somebody changed this"));
+    }
+    Ok(())
+}
+
+async fn a_licence_is_offered_only_what_can_be_done_about_its_end(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let mut owner = Visitor::owner(&app.server, &app.team).await?;
+    for (query, days, ever) in [
+        ("", false, false),
+        ("expirationDays=9", true, true),
+        ("expirationDays=9&expirationStart=ACTIVATION", false, true),
+    ] {
+        let (license, _) = app.sell(query).await?;
+        let page = format!("/teams/{}/licenses/{license}", app.team);
+        let shown = owner.get(&page).await?;
+        let form = shown.forms().into_iter().find(|form| form.action == format!("{page}/extend"));
+        let has = |name: &str| form.iter().any(|form| form.fields.iter().any(|(known, _)| known == name));
+        assert_eq!((has("days"), form.is_some()), (days, ever), "{query}: {form:?}");
+        if ever {
+            owner.submit(&page, &format!("{page}/extend"), &[("how", "never")]).await?;
+            assert!(owner.get(&page).await?.text.contains("The licence never expires now"), "{query}");
+        }
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod crash;
 mod dashboard;
 mod dashboard_access;
 mod dashboard_forms;
+mod dashboard_lists;
 mod dashboard_pages;
 mod dashboard_sales;
 mod dashboard_text;

@@ -31,7 +31,8 @@ pub struct LicenseFilter {
 }
 
 impl LicenseFilter {
-    fn wants(&self, license: &License) -> bool {
+    /// Whether a licence is one of them.
+    pub fn wants(&self, license: &License) -> bool {
         let one_of = |wanted: &[Uuid], ids: &[Uuid]| wanted.is_empty() || ids.iter().any(|id| wanted.contains(id));
         self.purchase.is_none_or(|purchase| license.purchase == purchase)
             && self.provider.is_none_or(|provider| license.provider == provider)

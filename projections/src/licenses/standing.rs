@@ -1,8 +1,9 @@
 //! How licences stand at a moment: counted, and listed.
 
 use keyledger_events::{Position, Timestamp, clock};
+use uuid::Uuid;
 
-use super::{License, LicensesFold};
+use super::{License, LicenseFilter, LicensesFold};
 use crate::db::Value;
 use crate::error::QueryError;
 use crate::fold::Fold as _;
@@ -13,6 +14,8 @@ use crate::team_views::{TeamViews, state};
 const EXPIRING_US: i64 = 30 * clock::DAY_US;
 /// Rows of one list at most.
 const ROWS_MAX: u32 = 1_000;
+/// The order of lists whose ends do not matter.
+const NEWEST_FIRST: &str = "created_position DESC";
 
 /// How a licence stands, as far as no clock is needed to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,18 @@ impl Standing {
     /// All of them, as lists show them.
     pub const ALL: [Self; 6] =
         [Self::InForce, Self::Expiring, Self::Upcoming, Self::Expired, Self::Suspended, Self::Revoked];
+
+    /// How a licence stands at a moment.
+    pub fn of(license: &License, now: Timestamp) -> Self {
+        match (Class::of(license), license.expires_at()) {
+            (Class::Revoked, _) => Self::Revoked,
+            (Class::Suspended, _) => Self::Suspended,
+            (Class::Upcoming, _) => Self::Upcoming,
+            (Class::Timed, Some(end)) if end <= now => Self::Expired,
+            (Class::Timed, Some(end)) if end.as_microsecond() - now.as_microsecond() < EXPIRING_US => Self::Expiring,
+            (Class::Timed | Class::Endless, _) => Self::InForce,
+        }
+    }
 
     /// The word in addresses.
     pub fn as_str(self) -> &'static str {
@@ -146,73 +161,83 @@ impl TeamViews<'_> {
         Ok(rows.first().map_or(Ok(0), |row| row.int(0))?.unsigned_abs())
     }
 
-    /// Licences that stand so at `now`: those that expire the nearest end first, those that expired the latest end
-    /// first, others the newest first. `page.before` is the row before the page by its [`License::created_position`].
+    /// Licences that a filter wants and that stand so at `now`: those that expire the nearest end first, those that expired
+    /// the latest end first, others the newest first. `page.before` is the row before the page by its
+    /// [`License::created_position`].
     ///
     /// # Errors
     /// When the view cannot be read.
     pub async fn licenses_standing(
         &self,
+        filter: &LicenseFilter,
         standing: Standing,
         now: Timestamp,
         page: Page,
     ) -> Result<Vec<License>, QueryError> {
         let now = now.as_microsecond();
-        let limit = page.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
+        let part = Part { filter, limit: page.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX) };
         match standing {
-            Standing::Revoked => self.of_class(Class::Revoked, page.before, limit).await,
-            Standing::Suspended => self.of_class(Class::Suspended, page.before, limit).await,
-            Standing::Upcoming => self.of_class(Class::Upcoming, page.before, limit).await,
-            Standing::InForce => self.in_force(now, page.before, limit).await,
+            Standing::Revoked => self.of_class(Class::Revoked, page.before, part).await,
+            Standing::Suspended => self.of_class(Class::Suspended, page.before, part).await,
+            Standing::Upcoming => self.of_class(Class::Upcoming, page.before, part).await,
+            Standing::InForce => self.in_force(now, page.before, part).await,
             Standing::Expired => {
-                let sql = "SELECT doc FROM {table} WHERE team = $1 AND class = $2 AND ends_at IS NOT NULL \
-                           AND ends_at <= $3 AND (ends_at < $4 OR (ends_at = $4 AND created_position < $5)) \
-                           ORDER BY ends_at DESC, created_position DESC LIMIT $6";
+                let ended = "ends_at IS NOT NULL AND ends_at <= $3 \
+                             AND (ends_at < $4 OR (ends_at = $4 AND created_position < $5))";
                 let (end, position) = self.end_of(page.before).await?.unwrap_or((i64::MAX, i64::MAX));
-                self.timed(sql, vec![now.into(), end.into(), position.into()], limit).await
+                let bounds = vec![now.into(), end.into(), position.into()];
+                self.list(Class::Timed, ended, bounds, "ends_at DESC, created_position DESC", part).await
             }
             Standing::Expiring => {
-                let sql = "SELECT doc FROM {table} WHERE team = $1 AND class = $2 AND ends_at IS NOT NULL \
-                           AND ends_at <= $3 AND (ends_at > $4 OR (ends_at = $4 AND created_position > $5)) \
-                           ORDER BY ends_at, created_position LIMIT $6";
+                let ending = "ends_at IS NOT NULL AND ends_at <= $3 \
+                              AND (ends_at > $4 OR (ends_at = $4 AND created_position > $5))";
                 let until = now.saturating_add(EXPIRING_US - 1);
                 let (end, position) = self.end_of(page.before).await?.unwrap_or((now, i64::MAX));
-                self.timed(sql, vec![until.into(), end.into(), position.into()], limit).await
+                let bounds = vec![until.into(), end.into(), position.into()];
+                self.list(Class::Timed, ending, bounds, "ends_at, created_position", part).await
             }
         }
     }
 
-    async fn of_class(&self, class: Class, before: Option<Position>, limit: u32) -> Result<Vec<License>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE team = $1 AND class = $2 AND created_position < $3 \
-                   ORDER BY created_position DESC LIMIT $4";
+    async fn of_class(
+        &self,
+        class: Class,
+        before: Option<Position>,
+        part: Part<'_>,
+    ) -> Result<Vec<License>, QueryError> {
         let before = before.map_or(i64::MAX, |before| before.0);
-        self.list(sql, vec![self.team.into(), class.number().into(), before.into(), i64::from(limit).into()]).await
+        self.list(class, "created_position < $3", vec![before.into()], NEWEST_FIRST, part).await
     }
 
     /// The endless ones and those whose end is far, each newest first, merged.
-    async fn in_force(&self, now: i64, before: Option<Position>, limit: u32) -> Result<Vec<License>, QueryError> {
-        let mut found = self.of_class(Class::Endless, before, limit).await?;
-        let sql = "SELECT doc FROM {table} WHERE team = $1 AND class = $2 AND created_position < $3 AND ends_at > $4 \
-                   ORDER BY created_position DESC LIMIT $5";
+    async fn in_force(&self, now: i64, before: Option<Position>, part: Part<'_>) -> Result<Vec<License>, QueryError> {
+        let mut found = self.of_class(Class::Endless, before, part).await?;
         let far = now.saturating_add(EXPIRING_US - 1);
-        let before = before.map_or(i64::MAX, |before| before.0);
-        let args =
-            vec![self.team.into(), Class::Timed.number().into(), before.into(), far.into(), i64::from(limit).into()];
-        found.extend(self.list(sql, args).await?);
+        let bounds = vec![before.map_or(i64::MAX, |before| before.0).into(), far.into()];
+        found.extend(
+            self.list(Class::Timed, "created_position < $3 AND ends_at > $4", bounds, NEWEST_FIRST, part).await?,
+        );
         found.sort_by_key(|license| std::cmp::Reverse(license.created_position));
-        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        found.truncate(usize::try_from(part.limit).unwrap_or(usize::MAX));
         Ok(found)
     }
 
-    async fn timed(&self, sql: &str, bounds: Vec<Value>, limit: u32) -> Result<Vec<License>, QueryError> {
-        let mut args = vec![self.team.into(), Class::Timed.number().into()];
+    /// Those of a class within bounds, whose arguments are `$3` and the following.
+    async fn list(
+        &self,
+        class: Class,
+        within: &str,
+        bounds: Vec<Value>,
+        order: &str,
+        Part { filter, limit }: Part<'_>,
+    ) -> Result<Vec<License>, QueryError> {
+        let mut args = vec![self.team.into(), class.number().into()];
         args.extend(bounds);
-        args.push(i64::from(limit).into());
-        self.list(sql, args).await
-    }
-
-    async fn list(&self, sql: &str, args: Vec<Value>) -> Result<Vec<License>, QueryError> {
-        let rows = self.views.query(LicensesFold::NAME, sql, args).await?;
+        let wanted = also_wanted(filter, &mut args);
+        let sql = format!(
+            "SELECT doc FROM {{table}} WHERE team = $1 AND class = $2 AND {within}{wanted} ORDER BY {order} LIMIT {limit}"
+        );
+        let rows = self.views.query(LicensesFold::NAME, &sql, args).await?;
         rows.iter().map(state::<LicensesFold>).collect()
     }
 
@@ -223,4 +248,34 @@ impl TeamViews<'_> {
         let rows = self.views.query(LicensesFold::NAME, sql, vec![self.team.into(), position.into()]).await?;
         Ok(rows.first().map(|row| row.optional_int(0)).transpose()?.flatten().map(|end| (end, position.0)))
     }
+}
+
+/// Which of the licences of a standing are wanted, and how many at most.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    filter: &'a LicenseFilter,
+    limit: u32,
+}
+
+/// What a filter wants, behind other conditions; its arguments go behind theirs.
+fn also_wanted(filter: &LicenseFilter, args: &mut Vec<Value>) -> String {
+    let mut sql = String::new();
+    let mut place = |value: Value| {
+        args.push(value);
+        format!("${}", args.len())
+    };
+    if let Some(purchase) = filter.purchase {
+        sql.push_str(&format!(" AND purchase = {}", place(Value::text(purchase.to_string()))));
+    }
+    if let Some(provider) = filter.provider {
+        sql.push_str(&format!(" AND provider = {}", place(Value::text(provider.as_str()))));
+    }
+    for (column, ids) in [("customers", &filter.customer_ids), ("products", &filter.product_ids)] {
+        let named = |id: &Uuid| format!("{column} LIKE {}", place(Value::text(format!("%{id}%"))));
+        let named: Vec<_> = ids.iter().map(named).collect();
+        if !named.is_empty() {
+            sql.push_str(&format!(" AND ({})", named.join(" OR ")));
+        }
+    }
+    sql
 }

@@ -23,11 +23,19 @@ impl TeamViews<'_> {
     /// # Errors
     /// When the view cannot be read.
     pub async fn products(&self) -> Result<Vec<Product>, QueryError> {
-        let sql = "SELECT doc FROM {table} WHERE team = $1 ORDER BY created_position";
-        let rows = self.views.query(ProductsFold::NAME, sql, vec![self.team.into()]).await?;
-        let mut products: Vec<Product> = rows.iter().map(state::<ProductsFold>).collect::<Result<_, _>>()?;
+        let mut products = self.products_ever().await?;
         products.retain(|product| !product.removed);
         Ok(products)
+    }
+
+    /// All products, those that are no longer sold too, oldest first.
+    ///
+    /// # Errors
+    /// When the view cannot be read.
+    pub async fn products_ever(&self) -> Result<Vec<Product>, QueryError> {
+        let sql = "SELECT doc FROM {table} WHERE team = $1 ORDER BY created_position";
+        let rows = self.views.query(ProductsFold::NAME, sql, vec![self.team.into()]).await?;
+        rows.iter().map(state::<ProductsFold>).collect()
     }
 
     /// Those of `ids` that are products which the team sells.

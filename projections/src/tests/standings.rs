@@ -79,18 +79,21 @@ async fn standings_are_what_a_recount_says_at_any_moment(home: &Home) -> TestRes
     home.append(super::facts::team(), many(team)).await?;
     home.catch_up(&runner).await?;
     let views = home.views.team(team);
-    let all = views.licenses(&LicenseFilter::default(), Page::default()).await?;
+    let all_of_them = LicenseFilter::default();
+    let all = views.licenses(&all_of_them, Page::default()).await?;
     assert_eq!(all.len(), 60);
     for days in [-200, -30, -5, 0, 1, 29, 30, 31, 100, 400] {
         // A second before and after what ends at noon, too.
         for now in [-1, 0, 1].map(|second| noon_and(days * DAY + second)) {
             let mut expected = LicenseCounts::default();
             for listed in Standing::ALL {
-                let found = views.licenses_standing(listed, now, Page::default()).await?;
+                let found = views.licenses_standing(&all_of_them, listed, now, Page::default()).await?;
                 let found: BTreeSet<_> = found.iter().map(|license| license.id).collect();
                 let right = all.iter().filter(|license| standing(license.status(now, None)) == listed);
                 let right: BTreeSet<_> = right.map(|license| license.id).collect();
                 assert_eq!(found, right, "{listed:?} at {now}");
+                let told = all.iter().filter(|license| Standing::of(license, now) == listed);
+                assert_eq!(told.map(|license| license.id).collect::<BTreeSet<_>>(), right, "{listed:?} at {now}");
                 let count = u64::try_from(right.len())?;
                 match listed {
                     Standing::InForce => expected.in_force = count,
@@ -114,13 +117,15 @@ async fn a_list_of_a_standing_comes_in_pages_without_a_gap(home: &Home) -> TestR
     let same = (0..7).map(|_| issued(team, stream(StreamKind::License), paid_until(DAY)));
     home.append(team, many(team).into_iter().chain(same).collect()).await?;
     home.catch_up(&runner).await?;
-    let views = home.views.team(team);
+    let (views, all_of_them) = (home.views.team(team), LicenseFilter::default());
     for listed in Standing::ALL {
         let now = noon_and(0);
-        let whole = views.licenses_standing(listed, now, Page::default()).await?;
+        let whole = views.licenses_standing(&all_of_them, listed, now, Page::default()).await?;
         let (mut paged, mut before) = (Vec::new(), None);
         loop {
-            let page = views.licenses_standing(listed, now, Page { before, limit: Some(3) }).await?;
+            let page = views
+                .licenses_standing(&LicenseFilter::default(), listed, now, Page { before, limit: Some(3) })
+                .await?;
             let Some(last) = page.last() else { break };
             before = Some(last.created_position);
             paged.extend(page);
@@ -128,8 +133,19 @@ async fn a_list_of_a_standing_comes_in_pages_without_a_gap(home: &Home) -> TestR
         let ids = |all: &[crate::License]| all.iter().map(|license| license.id).collect::<Vec<_>>();
         assert_eq!(ids(&paged), ids(&whole), "{listed:?}");
         assert!(!whole.is_empty(), "{listed:?}");
+        // Of one product, and of one purchase.
+        for some in [
+            LicenseFilter { product_ids: vec![Uuid::nil()], ..LicenseFilter::default() },
+            LicenseFilter { purchase: whole.last().map(|license| license.purchase), ..LicenseFilter::default() },
+            LicenseFilter { product_ids: vec![Uuid::from_u128(404)], ..LicenseFilter::default() },
+            LicenseFilter { customer_ids: vec![Uuid::from_u128(404)], ..LicenseFilter::default() },
+        ] {
+            let found = views.licenses_standing(&some, listed, now, Page::default()).await?;
+            let wanted: Vec<_> = whole.iter().filter(|license| some.wants(license)).cloned().collect();
+            assert_eq!(ids(&found), ids(&wanted), "{listed:?} {some:?}");
+        }
     }
-    let expiring = views.licenses_standing(Standing::Expiring, noon_and(0), Page::default()).await?;
+    let expiring = views.licenses_standing(&all_of_them, Standing::Expiring, noon_and(0), Page::default()).await?;
     assert!(expiring.is_sorted_by_key(|license| license.expires_at()), "the nearest end first");
     Ok(())
 }
@@ -143,7 +159,8 @@ async fn a_list_goes_on_behind_a_licence_that_left_it(home: &Home) -> TestResult
     home.catch_up(&runner).await?;
     let views = home.views.team(team);
     let listed = async |listed: Standing, now, before| {
-        let page = views.licenses_standing(listed, now, Page { before, limit: Some(2) }).await?;
+        let page =
+            views.licenses_standing(&LicenseFilter::default(), listed, now, Page { before, limit: Some(2) }).await?;
         TestResult::Ok(page.iter().map(|license| (license.id, license.created_position)).collect::<Vec<_>>())
     };
     let ids = |found: &[(Uuid, Position)]| found.iter().map(|(id, _)| *id).collect::<Vec<_>>();

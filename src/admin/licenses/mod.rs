@@ -14,7 +14,7 @@ pub use create::{NewLicense, create};
 pub use diff::{Change, KeyShown, LicenseDiff, Side, diff};
 pub use json::{LicenseJson, describe, describe_as_of, describe_sealed, describe_used};
 pub use past::{Past, list_as_of, position_of, show_as_of};
-pub use search::{FOUND_MAX, search};
+pub use search::{FOUND_MAX, Found, FoundBy, search};
 pub use update::{Update, update};
 
 use keyledger_events::TeamId;

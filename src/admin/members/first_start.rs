@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{lookup, member_id, password, stream};
-use crate::admin::{AdminError, by};
+use crate::admin::{AdminError, by, teams};
 use crate::app::App;
 
 /// The id of the installation's secret that the token is made of.
@@ -59,22 +59,40 @@ pub async fn is_first_start_token(app: &App, given: &str) -> Result<bool, AdminE
     Ok(verify_slices_are_equal(token.expose_secret().as_bytes(), given.as_bytes()).is_ok())
 }
 
-/// Makes the first owner. Of several at once one is it, and the others are refused.
+/// Of which team the first owner is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstTeam<'a> {
+    /// One that there is.
+    Known(TeamId),
+    /// A new one of this name.
+    New(&'a str),
+}
+
+/// Makes the first owner, and with them their team if it is a new one. Of several at once one is it; the others are
+/// refused, and make no team.
 ///
 /// # Errors
-/// When there is or was an owner, or address or password cannot be used.
+/// When there is or was an owner, or team, address or password cannot be used.
 pub async fn register_owner(
     app: &App,
     actor: &str,
-    team: TeamId,
+    team: FirstTeam<'_>,
     email: &str,
     password: &str,
-) -> Result<Uuid, AdminError> {
+) -> Result<(TeamId, Uuid), AdminError> {
     password::check_new(email, password)?;
-    let refused = || AdminError::Refused("there is an owner already; sign in, or be invited".to_owned());
+    let message = "there is an owner already: if that is you, sign in; otherwise have yourself invited";
+    let refused = || AdminError::Refused(message.to_owned());
     if exist(app).await? {
         return Err(refused());
     }
+    let (team, mut request) = match team {
+        FirstTeam::Known(team) => (teams::find(app, team).await?.id, AppendRequest::new(team, by(actor))),
+        FirstTeam::New(name) => {
+            let (team, request) = teams::registration(app, actor, name).await?;
+            (team.id, request)
+        }
+    };
     let hash = password::hash(password).await?;
     let email_lookup = lookup(&app.keys, email);
     let id = member_id(team, &email_lookup);
@@ -88,12 +106,12 @@ pub async fn register_owner(
     };
     let event =
         NewEvent { stream: stream(id), event_id: FIRST_OWNER, occurred_at: app.clock.now(), event: event.into() };
-    let mut request = AppendRequest::new(team, by(actor)).expect(stream(id), 0).event(event);
+    request = request.expect(stream(id), 0).event(event);
     request.keys.push(wrapped);
     match app.writer.append(request).await? {
         AppendOutcome::Appended { .. } => {
             app.catch_up(&[view::MEMBERS]).await?;
-            Ok(id)
+            Ok((team, id))
         }
         AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => Err(refused()),
     }

@@ -26,6 +26,8 @@ pub struct NewInvitation {
     pub token: SecretString,
     /// When it stops working.
     pub expires_at: Timestamp,
+    /// Whether they were a member already, and can sign in again only with it.
+    pub anew: bool,
 }
 
 /// Checks a mail address that somebody is to sign in with.
@@ -50,16 +52,57 @@ pub async fn invite(
     email: &str,
     role: MemberRole,
 ) -> Result<NewInvitation, AdminError> {
+    let refused = |_: &Member| {
+        let message = "this address is a member's already; change their role instead, or, if they cannot sign in any \
+                       more, remove them and invite them again; on the server, `keyledger member invite` invites them \
+                       anew without that";
+        Err(AdminError::Refused(message.to_owned()))
+    };
+    invite_unless(app, actor, team, email, role, refused).await
+}
+
+/// Invites somebody, and a member anew who cannot sign in any more: their password and their codes are forgotten, their
+/// sessions end, and they choose a password when they take up the invitation. For whom the machine belongs to: where the
+/// only owner has lost the password, nobody else can.
+///
+/// # Errors
+/// When there is no such team, the address cannot be used, or it is that of a member who has another role.
+pub async fn invite_anew(
+    app: &App,
+    actor: &str,
+    team: TeamId,
+    email: &str,
+    role: MemberRole,
+) -> Result<NewInvitation, AdminError> {
+    let same_role = |member: &Member| match member.role {
+        known if known == role => Ok(()),
+        known => Err(AdminError::Refused(format!(
+            "this address is a member's already, whose role is {known}: invite them anew with `--role {known}`, and give \
+             them another role with `keyledger member set-role`"
+        ))),
+    };
+    let made = invite_unless(app, actor, team, email, role, same_role).await?;
+    app.activity.sessions(app.clock.clone()).end_all_of(team, made.member_id, None).await?;
+    Ok(made)
+}
+
+/// Invites somebody, unless they have joined and `check` refuses them.
+async fn invite_unless(
+    app: &App,
+    actor: &str,
+    team: TeamId,
+    email: &str,
+    role: MemberRole,
+    check: impl Fn(&Member) -> Result<(), AdminError>,
+) -> Result<NewInvitation, AdminError> {
     check_email(email)?;
     teams::find(app, team).await?;
     let email_lookup = lookup(&app.keys, email);
     let id = member_id(team, &email_lookup);
     for _ in 0..CONFLICTS_MAX {
         let events = history(app, team, id).await?;
-        if fold(&events)?.is_some_and(|member| member.joined()) {
-            let message = "this address is a member's already; change their role instead";
-            return Err(AdminError::Refused(message.to_owned()));
-        }
+        let joined = fold(&events)?.filter(Member::joined);
+        joined.as_ref().map_or(Ok(()), &check)?;
         let now = app.clock.now();
         let lasts = i64::from(INVITATION_DAYS) * clock::DAY_US;
         let expires_at = clock::from_microseconds(now.as_microsecond() + lasts).unwrap_or(Timestamp::MAX);
@@ -75,7 +118,12 @@ pub async fn invite(
         request.keys.push(wrapped);
         if let AppendOutcome::Appended { .. } = app.writer.append(request).await? {
             app.catch_up(&[view::MEMBERS]).await?;
-            return Ok(NewInvitation { member_id: id, token: SecretString::from(token.as_str()), expires_at });
+            return Ok(NewInvitation {
+                member_id: id,
+                token: SecretString::from(token.as_str()),
+                expires_at,
+                anew: joined.is_some(),
+            });
         }
     }
     Err(AdminError::Contended)

@@ -13,9 +13,11 @@ mod sign_in;
 mod tests;
 mod totp;
 
-pub use first_start::{exist, first_start_path, first_start_token, is_first_start_token, register_owner};
-pub use invite::{INVITATION_DAYS, NewInvitation, invite, invited, join};
-pub use password::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, change_password, check_new, check_password};
+pub use first_start::{FirstTeam, exist, first_start_path, first_start_token, is_first_start_token, register_owner};
+pub use invite::{INVITATION_DAYS, NewInvitation, invite, invite_anew, invited, join};
+pub use password::{
+    PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, change_own_password, change_password, check_new, check_password,
+};
 pub use remove::{change_role, remove};
 pub use reveal::reveal;
 pub use sign_in::memberships;

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::{find, key_of, normal, sealing, stream};
+use super::{find, key_of, memberships, normal, sealing, stream};
 use crate::admin::{AdminError, CONFLICTS_MAX, by};
 use crate::app::App;
 use crate::opened;
@@ -121,6 +121,37 @@ pub(super) async fn hash_of(app: &App, team: TeamId, member: &Member) -> Result<
 pub async fn check_password(app: &App, team: TeamId, member_id: Uuid, password: &str) -> Result<bool, AdminError> {
     let member = find(app, team, member_id).await?;
     verify(password, hash_of(app, team, &member).await?).await
+}
+
+/// Gives somebody who knows their password another one, in every team where the old one opens for their address: whoever
+/// has learnt it must find it shut everywhere. Ends their sessions, all but the one of the handle `kept`. Tells whose
+/// password it is now, the member who asked first.
+///
+/// # Errors
+/// When `old` is not the member's, `new` cannot be used, or there is no such member.
+pub async fn change_own_password(
+    app: &App,
+    (team, member_id): (TeamId, Uuid),
+    old: &str,
+    new: &str,
+    kept: Option<&str>,
+) -> Result<Vec<(TeamId, Uuid)>, AdminError> {
+    if !check_password(app, team, member_id, old).await? {
+        return Err(AdminError::Invalid("that is not your present password".to_owned()));
+    }
+    let email = super::email(app, team, &find(app, team, member_id).await?).await?.unwrap_or_default();
+    check_new(&email, new)?;
+    let mut changed = vec![(team, member_id)];
+    for (other, member) in memberships(app, &email, old).await? {
+        if other != team {
+            changed.push((other, member.id));
+        }
+    }
+    // The member's own last: if this breaks off, the old password still asks for it again.
+    for (team, id) in changed.iter().rev() {
+        change_password(app, &super::actor(*id), *team, *id, new, kept).await?;
+    }
+    Ok(changed)
 }
 
 /// Gives a member another password and ends their sessions, all but the one of the handle `kept`.

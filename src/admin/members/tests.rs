@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::activity::Sessions;
-use crate::admin::ACTOR_CLI;
+use crate::admin::{ACTOR_CLI, teams};
 use crate::test_support::{DAY, Home, TestResult, noon_and, stories};
 
 stories!(
@@ -27,7 +27,7 @@ stories!(
 const PASSWORD: &str = "correct horse battery";
 
 async fn owner(home: &Home) -> TestResult<Uuid> {
-    Ok(register_owner(&home.app, ACTOR_CLI, home.team, "Ada@example.test", PASSWORD).await?)
+    Ok(register_owner(&home.app, ACTOR_CLI, FirstTeam::Known(home.team), "Ada@example.test", PASSWORD).await?.1)
 }
 
 async fn member(home: &Home, email: &str, role: MemberRole) -> TestResult<Uuid> {
@@ -42,12 +42,16 @@ async fn of_many_who_want_to_be_the_first_owner_one_is(home: Home) -> TestResult
     let token = first_start_token(&home.app).await?;
     assert!(is_first_start_token(&other, token.expose_secret()).await?, "the same on every node");
     assert!(!is_first_start_token(&other, "").await? && !is_first_start_token(&other, "wrong").await?);
-    let (one, two) = tokio::join!(
-        register_owner(&home.app, ACTOR_CLI, home.team, "ada@example.test", PASSWORD),
-        register_owner(&other, ACTOR_CLI, home.team, "eve@example.test", PASSWORD),
+    let before = teams::list(&home.app).await?.len();
+    let (one, two, three) = tokio::join!(
+        register_owner(&home.app, ACTOR_CLI, FirstTeam::New("Acme"), "ada@example.test", PASSWORD),
+        register_owner(&home.app, ACTOR_CLI, FirstTeam::New("Acme"), "ada@example.test", PASSWORD),
+        register_owner(&other, ACTOR_CLI, FirstTeam::New("Eve's"), "eve@example.test", PASSWORD),
     );
-    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|ok| **ok).count(), 1, "{one:?} {two:?}");
+    let owners = [one.is_ok(), two.is_ok(), three.is_ok()].iter().filter(|ok| **ok).count();
+    assert_eq!(owners, 1, "{one:?} {two:?} {three:?}");
     assert!(exist(&home.app).await?);
+    assert_eq!(teams::list(&home.app).await?.len(), before + 1, "a team comes with its owner, or not at all");
     assert!(owner(&home).await.is_err());
     Ok(())
 }

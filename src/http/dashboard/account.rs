@@ -1,6 +1,8 @@
 //! `/teams/{teamId}/account`: what concerns nobody but oneself: the password, the second step, the browsers that are
 //! signed in; and `/account/teams`, for members of several teams.
 
+use std::cmp::Reverse;
+
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -14,7 +16,7 @@ use super::page::{Answer, page, under};
 use super::problem::Problem;
 use super::session::Membership;
 use super::shell::Shell;
-use super::viewer::Viewer;
+use super::viewer::{Viewer, in_force};
 use super::when::When;
 use crate::admin::{members, teams};
 use crate::http::Front;
@@ -75,7 +77,13 @@ async fn shown(front: &Front, viewer: &Viewer, secret: Option<String>, refusal: 
     let (app, team) = (&front.app, viewer.team_id());
     let email = members::email(app, team, &viewer.member).await?.unwrap_or_default();
     let own = viewer.session.handle();
-    let sessions = app.activity.sessions(app.clock.clone()).of_member(team, viewer.member.id).await?;
+    let store = app.activity.sessions(app.clock.clone());
+    let mut sessions = Vec::new();
+    // A session is kept under one of the memberships that it speaks for.
+    for membership in in_force(app, &viewer.signed_in).await? {
+        sessions.extend(store.of_member(membership.team, membership.id).await?);
+    }
+    sessions.sort_by_key(|session| Reverse(session.seen_at));
     let sessions = sessions.into_iter().map(|session| Row {
         own: own.as_ref() == Some(&session.handle),
         agent: session.agent.filter(|agent| !agent.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
@@ -116,16 +124,21 @@ async fn change_password(State(front): State<Front>, change: Change<Anybody>) ->
         let (app, viewer) = (&front.app, &change.viewer);
         let (team, id) = (viewer.team_id(), viewer.member.id);
         front.dashboard.attempt(viewer.session.address, &id.to_string())?;
-        if !members::check_password(app, team, id, change.fields.raw("password").unwrap_or_default()).await? {
-            return Err(Problem::unusable("That is not your present password."));
+        let (old, new) = (change.fields.raw("password").unwrap_or_default(), new_password(&change.fields)?);
+        let kept = viewer.session.handle();
+        let changed = members::change_own_password(app, (team, id), old, new, kept.as_deref()).await?;
+        let mut now = Vec::with_capacity(changed.len());
+        for (team, id) in changed {
+            now.push(Membership::of(team, &members::find(app, team, id).await?));
         }
-        let (new, kept) = (new_password(&change.fields)?, viewer.session.handle());
-        members::change_password(app, &change.actor(), team, id, new, kept.as_deref()).await?;
-        let membership = Membership::of(team, &members::find(app, team, id).await?);
-        viewer.session.go_on_as(viewer.signed_in.clone(), membership).await?;
-        Ok("Your password is changed, and every other browser is signed out.".to_owned())
+        viewer.session.go_on_as(viewer.signed_in.clone(), &now).await?;
+        let everywhere = match now.len() {
+            1 => String::new(),
+            teams => format!(" in all {teams} teams that the old one opened"),
+        };
+        Ok(format!("Your password is changed{everywhere}, and every other browser is signed out."))
     };
-    change.done(changed.await, "account", "account").await
+    change.done(change.once(&front, changed).await, "account", "account").await
 }
 
 /// Shows a new secret; nothing is wanted yet.
@@ -167,9 +180,11 @@ async fn end_session(
     change: Change<Anybody>,
 ) -> Answer {
     let ended = async {
-        let (app, team) = (&front.app, change.viewer.team_id());
-        let sessions = app.activity.sessions(app.clock.clone());
-        let ended = sessions.end(team, change.viewer.member.id, &handle).await?;
+        let app = &front.app;
+        let (sessions, mut ended) = (app.activity.sessions(app.clock.clone()), false);
+        for membership in in_force(app, &change.viewer.signed_in).await? {
+            ended |= sessions.end(membership.team, membership.id, &handle).await?;
+        }
         Ok(if ended { "That browser is signed out." } else { "That browser was signed out already." }.to_owned())
     };
     change.done(ended.await, "account", "account").await

@@ -89,8 +89,8 @@ impl<S> Change<S> {
         self.viewer.actor()
     }
 
-    /// Does the work of a form once: loading the page of its answer again must not make a second thing, nor must a second
-    /// click while the first one's work is under way.
+    /// Does the work of a form once, where doing it twice comes to something else: loading the page of its answer again
+    /// must not make a second thing, nor must a second click while the first one's work is under way.
     ///
     /// # Errors
     /// When somebody did or does it, or those of the work.
@@ -102,8 +102,8 @@ impl<S> Change<S> {
         let Some(form) = self.fields.id(ONCE, "The form")? else { return work.await };
         let (activity, team) = (&front.app.activity, self.viewer.team_id());
         if !activity.claim_form(team, form, front.app.clock.now()).await? {
-            let message = "This form was sent already, and what it made is there. What was shown then is not shown \
-                           again. If nothing is there, load this page again and send the form that is on it.";
+            let message = "This form was sent already, and what it was for is done, once. What was shown then is not \
+                           shown again. If nothing was done, load this page again and send the form that is on it.";
             return Err(Problem::new(StatusCode::CONFLICT, message));
         }
         let done = work.await;

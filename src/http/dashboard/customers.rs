@@ -43,6 +43,8 @@ pub(super) fn routes() -> Router<Front> {
 struct ListPage {
     shell: Shell,
     search: String,
+    /// Whether the reader sees who they are.
+    people: bool,
     rows: Vec<(Uuid, String, &'static str, When)>,
     first: Option<String>,
     next: Option<String>,
@@ -58,6 +60,8 @@ struct ShowPage {
     since: When,
     forgotten: bool,
     licenses: Vec<licenses::Row>,
+    /// How many licences are shown, where there are more.
+    cut: Option<u32>,
     timeline: Vec<ShownEntry>,
     /// Everything that is known of them, once that was asked for.
     profile: Option<CustomerJson>,
@@ -74,6 +78,8 @@ async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
         search => {
             let ids = match search.parse() {
                 Ok(id) => vec![id],
+                // Whoever does not see who bought does not learn it by asking, either.
+                Err(_) if !viewer.sees_people() => Vec::new(),
                 Err(_) => customers::named(app, team, search).await?,
             };
             if let [only] = ids.as_slice() {
@@ -89,7 +95,7 @@ async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
         rows.push((customer.id, name, customer.provider.as_str(), When(customer.created_at)));
     }
     let shell = viewer.shell("Customers", "customers").await?;
-    page(&ListPage { shell, search, rows, first: paging::first(&viewer), next })
+    page(&ListPage { shell, search, people: viewer.sees_people(), rows, first: paging::first(&viewer), next })
 }
 
 /// What a customer is called: their address, for those who help buyers.
@@ -125,7 +131,12 @@ async fn shown(front: &Front, viewer: &Viewer, id: &str, profile: Option<Custome
     let customer = find(app, team, id).await?;
     app.catch_up(&[view::LICENSES, view::TIMELINE]).await?;
     let filter = LicenseFilter { customer_ids: vec![customer.id], ..LicenseFilter::default() };
-    let held = app.views.team(team).licenses(&filter, Page { before: None, limit: Some(LICENSES_MAX) }).await?;
+    // One more than is shown tells whether there are more.
+    let limit = Some(LICENSES_MAX + 1);
+    let mut held = app.views.team(team).licenses(&filter, Page { before: None, limit }).await?;
+    let most = usize::try_from(LICENSES_MAX).unwrap_or(usize::MAX);
+    let cut = (held.len() > most).then_some(LICENSES_MAX);
+    held.truncate(most);
     let about = About::Customer(customer.id);
     let told = timeline::page(app, &mut Causes::of(team), team, about, Position::START, ENTRIES).await?;
     let mut timeline = ShownEntry::all(app, team, told.entries).await?;
@@ -141,6 +152,7 @@ async fn shown(front: &Front, viewer: &Viewer, id: &str, profile: Option<Custome
         since: When(customer.created_at),
         forgotten: customer.forgotten,
         licenses: licenses::rows(app, team, &held).await?,
+        cut,
         timeline,
         address: profile.as_ref().and_then(|profile| profile.address.as_ref()).map(one_line).unwrap_or_default(),
         profile,

@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::session::{Flash, Membership, Session};
 use super::shell::Shell;
 use super::sign_in::own_form;
+use crate::admin::members::FirstTeam;
 use crate::admin::{members, teams};
 use crate::http::Front;
 
@@ -34,18 +35,19 @@ struct LockedPage {
 /// `GET /welcome`
 pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri) -> Answer {
     let query = Fields::of_query(&uri);
-    let token = query.text("token").unwrap_or_default();
-    shown(&front, &session, token, session.said().await?).await
-}
-
-async fn shown(front: &Front, session: &Session, token: &str, flash: Option<Flash>) -> Answer {
+    let (token, flash) = (query.text("token").unwrap_or_default(), session.said().await?);
     if members::exist(&front.app).await? {
         return to("/sign-in");
     }
     if token.is_empty() {
         return page(&LockedPage { shell: Shell::bare("Welcome", flash) });
     }
-    opens(front, session, token).await?;
+    opens(&front, &session, token).await?;
+    shown(&front, token, flash).await
+}
+
+/// The form, for whose token was looked at.
+async fn shown(front: &Front, token: &str, flash: Option<Flash>) -> Answer {
     let known = teams::list(&front.app).await?;
     let teams = known.into_iter().map(|team| (team.id, team.name)).collect();
     page(&WelcomePage { shell: Shell::bare("Welcome", flash), token: token.to_owned(), teams })
@@ -66,7 +68,7 @@ pub(super) async fn register(State(front): State<Front>, session: Session, reque
             let kept = fields.iter().filter(|(name, _)| ["email", "team-name", "team"].contains(name));
             let kept = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let flash = Flash { failed: true, text: text.to_owned(), fields: kept, ..Flash::default() };
-            under(StatusCode::UNPROCESSABLE_ENTITY, shown(&front, &session, token, Some(flash)).await)
+            under(StatusCode::UNPROCESSABLE_ENTITY, shown(&front, token, Some(flash)).await)
         }
     }
 }
@@ -75,14 +77,11 @@ async fn become_owner(front: &Front, fields: &Fields) -> Result<Membership, Prob
     let email = fields.required("email", "Your mail address")?;
     let password = new_password(fields)?;
     members::check_new(email, password)?;
-    if members::exist(&front.app).await? {
-        return Err(Problem::new(StatusCode::CONFLICT, "Somebody else was faster: there is an owner already."));
-    }
     let team = match fields.id("team", "The team")? {
-        Some(id) => teams::find(&front.app, TeamId(id)).await?.id,
-        None => teams::create(&front.app, ACTOR, fields.required("team-name", "The team's name")?).await?.id,
+        Some(id) => FirstTeam::Known(TeamId(id)),
+        None => FirstTeam::New(fields.required("team-name", "The team's name")?),
     };
-    let id = members::register_owner(&front.app, ACTOR, team, email, password).await?;
+    let (team, id) = members::register_owner(&front.app, ACTOR, team, email, password).await?;
     Ok(Membership::of(team, &members::find(&front.app, team, id).await?))
 }
 

@@ -30,15 +30,17 @@ struct InvitationPage<'a> {
 /// `GET /invite`
 pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri) -> Answer {
     let query = Fields::of_query(&uri);
-    shown(&front, &session, query.text("token").unwrap_or_default(), None).await
+    let token = query.text("token").unwrap_or_default();
+    let (team, member) = invited(&front, &session, token).await?;
+    shown(&front, token, team, &member, None).await
 }
 
-async fn shown(front: &Front, session: &Session, token: &str, flash: Option<Flash>) -> Answer {
-    let (team, member) = invited(front, session, token).await?;
+/// The form, for whose token was looked at.
+async fn shown(front: &Front, token: &str, team: TeamId, member: &Member, flash: Option<Flash>) -> Answer {
     page(&InvitationPage {
         shell: Shell::bare("You are invited", flash),
         token,
-        email: members::email(&front.app, team, &member).await?.unwrap_or_default(),
+        email: members::email(&front.app, team, member).await?.unwrap_or_default(),
         team: teams::find(&front.app, team).await?.name,
         role: member.role,
     })
@@ -58,7 +60,7 @@ pub(super) async fn join(State(front): State<Front>, session: Session, request: 
         Err(problem) => {
             let Some(text) = problem.about_input() else { return Err(problem) };
             let flash = Flash { failed: true, text: text.to_owned(), ..Flash::default() };
-            under(StatusCode::UNPROCESSABLE_ENTITY, shown(&front, &session, token, Some(flash)).await)
+            under(StatusCode::UNPROCESSABLE_ENTITY, shown(&front, token, team, &member, Some(flash)).await)
         }
     }
 }

@@ -100,6 +100,9 @@ fn row(mail: &Delivery) -> Row {
 async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
     let state = viewer.query.text("state").unwrap_or_default().to_owned();
     let wanted: Vec<_> = STATES.into_iter().filter(|known| known.as_str() == state).collect();
+    if wanted.is_empty() && !state.is_empty() {
+        return Err(Problem::unusable(format!("No mail can be in the state “{state}”.")));
+    }
     front.app.catch_up(&[view::DELIVERIES]).await?;
     let views = front.app.views.team(viewer.team_id());
     let mut found = views.deliveries(&wanted, paging::wanted(&viewer.query)?).await?;
@@ -166,5 +169,5 @@ async fn resend(
         Ok(format!("It goes out again, as mail {}.", again.id))
     };
     let here = format!("mails/{id}");
-    change.done(sent.await, &here, &here).await
+    change.done(change.once(&front, sent).await, &here, &here).await
 }

@@ -45,6 +45,7 @@ mod when;
 
 use axum::Router;
 use axum::extract::{OriginalUri, State};
+use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
@@ -76,7 +77,8 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .merge(settings::routes())
         .merge(team_members::routes())
         .merge(webhooks::routes())
-        .fallback(missing);
+        .fallback(missing)
+        .method_not_allowed_fallback(page_of_form);
     Router::new()
         .route("/", get(home))
         .route("/welcome", get(first_start::show).post(first_start::register))
@@ -87,6 +89,7 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .route("/account/teams", get(account::list_teams))
         .route("/teams/{teamId}/", get(overview::show))
         .nest("/teams/{teamId}", of_team)
+        .method_not_allowed_fallback(page_of_form)
         .layer(from_fn_with_state(front.clone(), frame::framed))
         .layer(session::layer(front))
         .layer(from_fn(security::headers))
@@ -102,6 +105,15 @@ async fn home(State(front): State<Front>, session: Session) -> Answer {
     }
     let to = if crate::admin::members::exist(&front.app).await? { "/sign-in" } else { "/welcome" };
     Ok(Redirect::to(to).into_response())
+}
+
+/// What was answered to a form has the form's address in the browser's bar. Whoever asks for that again, in another tab,
+/// gets the page that the form is on.
+async fn page_of_form(method: Method, OriginalUri(uri): OriginalUri) -> Response {
+    if method == Method::GET || method == Method::HEAD {
+        return Redirect::to(&viewer::page_of_form(uri.path()).unwrap_or_else(|| "/".to_owned())).into_response();
+    }
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}.", uri.path())).into_response()
 }
 
 async fn missing(OriginalUri(uri): OriginalUri) -> Response {

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use keyledger_events::{TeamId, Timestamp, clock};
-use keyledger_projections::{Day, DayCounts, InboxFilter, LicenseCounts, Outcome, Standing, view};
+use keyledger_projections::{Day, DayCounts, InboxFilter, LicenseCounts, LicenseFilter, Outcome, Standing, view};
 
 use super::integrations::{Connection, connections};
 use super::page::{Answer, page};
@@ -69,7 +69,8 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let days = days(app, &viewer).await?;
     let now = app.clock.now();
     let soon = keyledger_projections::Page { before: None, limit: Some(NEXT) };
-    let expiring = app.views.team(team).licenses_standing(Standing::Expiring, now, soon).await?;
+    let expiring =
+        app.views.team(team).licenses_standing(&LicenseFilter::default(), Standing::Expiring, now, soon).await?;
     page(&OverviewPage {
         shell: viewer.shell("Overview", "").await?,
         setup: set_up(app, &viewer, &connections).await?,

@@ -82,7 +82,7 @@ async fn create(State(front): State<Front>, change: Change<Administrator>) -> An
         let made = products::create(&front.app, Maker::once(&actor), change.viewer.team_id(), &new).await?;
         Ok(made)
     };
-    match made.await {
+    match change.once(&front, made).await {
         Ok(made) => {
             let text = format!("The product “{}” is made. Tell the providers its id.", made.name);
             change.done(Ok(text), &format!("products/{}", made.id), "products").await

@@ -110,5 +110,5 @@ async fn begin(
         front.view_tasks.begin(kind, &names, &change.actor()).await?;
         Ok("It has begun; the views that serve go on serving.".to_owned())
     };
-    change.done(begun.await, "projections", "projections").await
+    change.done(change.once(&front, begun).await, "projections", "projections").await
 }

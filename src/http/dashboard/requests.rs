@@ -17,6 +17,9 @@ use crate::admin::{licenses, verifications};
 use crate::app::App;
 use crate::http::Front;
 
+/// Characters of a device or a version that are shown; a stranger may send a thousand.
+const SHOWN_CHARS_MAX: usize = 40;
+
 #[derive(Template)]
 #[template(path = "dashboard/requests.html")]
 struct RequestsPage {
@@ -25,10 +28,28 @@ struct RequestsPage {
     license: String,
     address: String,
     device: String,
+    /// Whether the reader sees devices and addresses, and may ask for them.
+    personal: bool,
     filtered: bool,
     rows: Vec<Row>,
     first: Option<String>,
     next: Option<String>,
+}
+
+/// A text that comes from outside: cut where it would crowd out everything beside it.
+struct Cut {
+    shown: String,
+    whole: String,
+}
+
+impl Cut {
+    fn of(whole: String) -> Self {
+        let mut shown: String = whole.chars().take(SHOWN_CHARS_MAX).collect();
+        if shown.len() < whole.len() {
+            shown.push('…');
+        }
+        Self { shown, whole }
+    }
 }
 
 struct Row {
@@ -37,10 +58,10 @@ struct Row {
     code: String,
     valid: bool,
     license: Option<Uuid>,
-    device: String,
+    device: Cut,
     address: String,
     country: String,
-    version: String,
+    version: Cut,
     milliseconds: String,
 }
 
@@ -48,7 +69,9 @@ struct Row {
 pub(super) async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
     let query = &viewer.query;
     let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
-    let (code, license, address, device) = (text("code"), text("license"), text("address"), text("device"));
+    let personal = viewer.sees_people();
+    let (code, license) = (text("code"), text("license"));
+    let [address, device] = ["address", "device"].map(|name| if personal { text(name) } else { String::new() });
     // What is not there is said above the fields that it was asked for with.
     let mut shell = viewer.shell("Requests", "requests").await?;
     let (mut found, status) = match found(&front.app, &viewer).await {
@@ -60,13 +83,13 @@ pub(super) async fn list(viewer: Viewer, State(front): State<Front>) -> Answer {
         }
     };
     let next = paging::next(&mut found, query, &viewer.path, |row| keyledger_events::Position(row.id));
-    let personal = viewer.sees_people();
     let shown = RequestsPage {
         shell,
         filtered: [&code, &license, &address, &device].iter().any(|text| !text.is_empty()),
         rows: found.into_iter().map(|stored| row(stored, personal)).collect(),
         first: paging::first(&viewer),
         next,
+        personal,
         code,
         license,
         address,
@@ -82,7 +105,8 @@ async fn found(app: &App, viewer: &Viewer) -> Result<Vec<StoredRequest>, Problem
         Some(license) => Some(license_id(app, team, license).await?),
         None => None,
     };
-    let (code, device, address) = (given("code"), given("device"), given("address"));
+    let personal = |name: &str| given(name).filter(|_| viewer.sees_people());
+    let (code, device, address) = (given("code"), personal("device"), personal("address"));
     let filter = RequestFilter { license_id, code, device, address, ..RequestFilter::default() };
     // The log has places of its own.
     let before = paging::position(query, "before")?.map(|before| before.0);
@@ -113,10 +137,10 @@ fn row(stored: StoredRequest, personal: bool) -> Row {
         valid: request.code == "VALID",
         code: request.code.into_owned(),
         license: request.license_id,
-        device: shown(request.device),
+        device: Cut::of(shown(request.device)),
         address: shown(request.address),
         country: request.country.unwrap_or_default(),
-        version: request.version.unwrap_or_default(),
+        version: Cut::of(request.version.unwrap_or_default()),
         milliseconds: format!("{}.{}", request.latency_us / 1_000, request.latency_us % 1_000 / 100),
     }
 }

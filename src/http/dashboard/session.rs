@@ -184,16 +184,16 @@ impl Session {
         Ok(self.inner.insert(SIGNED_IN, signed_in).await?)
     }
 
-    /// Goes on as a member who has just changed their password.
+    /// Goes on as somebody who has just changed their password, in these teams.
     ///
     /// # Errors
     /// When the session cannot be written.
-    pub(super) async fn go_on_as(&self, mut signed_in: SignedIn, membership: Membership) -> Result<(), Problem> {
-        signed_in
-            .memberships
-            .iter_mut()
-            .filter(|known| known.team == membership.team)
-            .for_each(|known| *known = membership);
+    pub(super) async fn go_on_as(&self, mut signed_in: SignedIn, changed: &[Membership]) -> Result<(), Problem> {
+        for known in &mut signed_in.memberships {
+            if let Some(now) = changed.iter().find(|now| (now.team, now.id) == (known.team, known.id)) {
+                *known = *now;
+            }
+        }
         self.inner.insert(SIGNED_IN, signed_in).await?;
         Ok(self.inner.save().await?)
     }

@@ -80,15 +80,14 @@ async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
 async fn update(State(front): State<Front>, change: Change<Administrator>) -> Answer {
     let updated = async {
         let fields = &change.fields;
-        refuse_stale(fields, &team_settings::describe(&front.app, &change.viewer.team).await?)?;
-        let most = team_settings::RENEWAL_GRACE_SECONDS_MAX / 3_600;
-        let hours = fields.number_within("grace-hours", "The renewal grace", 0..=most)?;
+        let known = team_settings::describe(&front.app, &change.viewer.team).await?;
+        refuse_stale(fields, &known)?;
         let wanted = SettingsChange {
             team: TeamUpdated {
                 name: Some(fields.required("name", "The team's name")?.to_owned()),
                 mail_message: fields.raw("mail-message").map(str::to_owned),
                 mail_image_url: fields.raw("mail-image").map(str::to_owned),
-                renewal_grace_seconds: hours.map(|hours| hours.saturating_mul(3_600)),
+                renewal_grace_seconds: grace(fields, known.renewal_grace_seconds)?,
             },
             owner_email: fields.raw("owner-email").map(|email| email.trim().to_owned()),
             reminders: RemindersUpdated {
@@ -121,6 +120,14 @@ async fn update_verification(State(front): State<Front>, change: Change<Administ
         Ok("Saved.".to_owned())
     };
     change.done(updated.await, "settings", "settings").await
+}
+
+/// The renewal grace, where another one is filled in than the form shows. The command line sets seconds: those that make
+/// no minute must not be lost because something else is saved.
+fn grace(fields: &Fields, known_seconds: u32) -> Result<Option<u32>, Problem> {
+    let most = team_settings::RENEWAL_GRACE_SECONDS_MAX / 60;
+    let minutes = fields.number_within("grace-minutes", "The renewal grace", 0..=most)?;
+    Ok(minutes.filter(|minutes| *minutes != known_seconds / 60).map(|minutes| minutes.saturating_mul(60)))
 }
 
 /// An empty field is no timeout.

@@ -10,7 +10,7 @@ use super::page::{Answer, page, page_under, to};
 use super::problem::Problem;
 use super::session::{Halfway, Membership, Session};
 use super::shell::Shell;
-use super::viewer::holds;
+use super::viewer::{holds, keeps_no_session};
 use crate::admin::members;
 use crate::http::{Front, body};
 
@@ -23,6 +23,8 @@ struct SignInPage<'a> {
     wrong: bool,
     /// Whether a form was sent when nobody was signed in any more.
     ended: bool,
+    /// Whether the browser will not stay signed in, because nothing keeps the session from others on its way.
+    plain: bool,
 }
 
 #[derive(Template)]
@@ -33,7 +35,7 @@ struct CodePage {
 }
 
 /// `GET /sign-in`
-pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri) -> Answer {
+pub(super) async fn show(State(front): State<Front>, session: Session, headers: HeaderMap, uri: Uri) -> Answer {
     let query = Fields::of_query(&uri);
     let next = own_path(query.raw("next"));
     if let Some(signed_in) = session.signed_in().await?
@@ -42,7 +44,7 @@ pub(super) async fn show(State(front): State<Front>, session: Session, uri: Uri)
         return to(next);
     }
     let (shell, ended) = (Shell::bare("Sign in", session.said().await?), query.ticked("ended"));
-    page(&SignInPage { shell, next, email: "", wrong: false, ended })
+    page(&SignInPage { shell, next, email: "", wrong: false, ended, plain: keeps_no_session(&headers) })
 }
 
 /// `POST /sign-in`
@@ -54,7 +56,7 @@ pub(super) async fn password(State(front): State<Front>, session: Session, reque
     let known = members::memberships(&front.app, email, password).await?;
     if known.is_empty() {
         let shell = Shell::bare("Sign in", None);
-        return refused(&SignInPage { shell, next, email, wrong: true, ended: false });
+        return refused(&SignInPage { shell, next, email, wrong: true, ended: false, plain: false });
     }
     let wants_code = known.iter().any(|(_, member)| member.totp.is_some());
     let memberships = known.iter().map(|(team, member)| Membership::of(*team, member)).collect();

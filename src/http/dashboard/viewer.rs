@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::fields::Fields;
 use super::problem::Problem;
-use super::session::{Session, SignedIn};
+use super::session::{Membership, Session, SignedIn};
 use super::shell::Shell;
 use crate::admin::{members, teams};
 use crate::app::App;
@@ -138,6 +138,15 @@ fn origin(headers: &HeaderMap) -> String {
     format!("{scheme}://{host}")
 }
 
+/// Whether a browser will keep no session from us: over plain HTTP it does so on the machine itself alone. One that thinks
+/// its way to us safe says where a form comes from, whatever a proxy passes on.
+pub(super) fn keeps_no_session(headers: &HeaderMap) -> bool {
+    let origin = origin(headers);
+    let Some(host) = origin.strip_prefix("http://") else { return false };
+    let local = ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local));
+    !local && !headers.contains_key("sec-fetch-site")
+}
+
 /// The member as the ledger has them at the time of asking; `None` for who is none any more.
 async fn current(app: &App, team: TeamId, id: Uuid) -> Result<Option<Member>, Problem> {
     let views = app.views.team(team);
@@ -150,18 +159,27 @@ async fn current(app: &App, team: TeamId, id: Uuid) -> Result<Option<Member>, Pr
     Ok(known.filter(|member| member.joined() && !member.removed))
 }
 
+/// Those of somebody's memberships in which they still are the member that they signed in as.
+///
+/// # Errors
+/// When views or ledger do not answer.
+pub(super) async fn in_force(app: &App, signed_in: &SignedIn) -> Result<Vec<Membership>, Problem> {
+    let mut in_force = Vec::with_capacity(signed_in.memberships.len());
+    for membership in &signed_in.memberships {
+        let member = current(app, membership.team, membership.id).await?;
+        if member.is_some_and(|member| membership.holds(&member)) {
+            in_force.push(*membership);
+        }
+    }
+    Ok(in_force)
+}
+
 /// Whether somebody is still the member that they signed in as, in each of their teams.
 ///
 /// # Errors
 /// When views or ledger do not answer.
 pub(super) async fn holds(app: &App, signed_in: &SignedIn) -> Result<bool, Problem> {
-    for membership in &signed_in.memberships {
-        let member = current(app, membership.team, membership.id).await?;
-        if !member.is_some_and(|member| membership.holds(&member)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(in_force(app, signed_in).await?.len() == signed_in.memberships.len())
 }
 
 async fn team_in_path(parts: &mut Parts, front: &Front) -> Result<Option<TeamId>, Problem> {
@@ -186,7 +204,7 @@ fn to_sign_in(method: &Method, uri: &Uri) -> Problem {
 }
 
 /// The page that a form of a team's is on, from the path that the form is sent to.
-fn page_of_form(path: &str) -> Option<String> {
+pub(super) fn page_of_form(path: &str) -> Option<String> {
     let parts: Vec<_> = path.split('/').collect();
     let [_, "teams", _, section, ..] = parts.as_slice() else { return None };
     let depth = if SECTIONS_OF_THINGS.contains(section) { 5 } else { 4 };
@@ -196,6 +214,25 @@ fn page_of_form(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_plain_http_from_elsewhere_keeps_no_session() -> Result<(), Box<dyn std::error::Error>> {
+        for (pairs, lost) in [
+            (&[("host", "192.168.1.5:8080")][..], true),
+            (&[("host", "keys.example.com"), ("x-forwarded-proto", "http")], true),
+            (&[("host", "keys.example.com"), ("x-forwarded-proto", "https")], false),
+            (&[("host", "keys.example.com"), ("sec-fetch-site", "none")], false),
+            (&[("host", "127.0.0.1:8080")], false),
+            (&[("host", "localhost:8080")], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.insert(*name, value.parse()?);
+            }
+            assert_eq!(keeps_no_session(&headers), lost, "{pairs:?}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_form_leads_back_to_its_page() {

@@ -16,6 +16,7 @@ use super::page::{Answer, page};
 use super::paging;
 use super::problem::Problem;
 use super::shell::Shell;
+use super::stale::{mark, refuse_stale};
 use super::viewer::Viewer;
 use super::when::When;
 use crate::admin::webhooks::{self, HookJson, NewWebhook, OVERLAP_HOURS, WebhookChange, WebhookJson};
@@ -51,6 +52,8 @@ struct ShowPage {
     kinds: &'static [&'static str],
     failing: Option<When>,
     delivered: Option<When>,
+    /// What the form shows.
+    mark: String,
     /// The secret that was just made.
     made: Option<String>,
     rows: Vec<Row>,
@@ -60,8 +63,13 @@ struct ShowPage {
 
 impl ShowPage {
     fn wants(&self, kind: &str) -> bool {
-        self.webhook.types.iter().any(|known| known == kind)
+        is_ticked(&self.webhook.types, kind)
     }
+}
+
+/// Whether the box of a type is ticked: a pattern like `license.*` ticks each that it names. Without patterns none is.
+fn is_ticked(patterns: &[String], kind: &str) -> bool {
+    !patterns.is_empty() && kind::wanted(patterns, kind)
 }
 
 struct Row {
@@ -87,6 +95,25 @@ async fn listed(front: &Front, viewer: &Viewer, made: Option<String>) -> Answer 
 
 fn types(fields: &Fields) -> Vec<String> {
     fields.all("type").map(str::to_owned).collect()
+}
+
+/// The types that a changed form asks for. What was ticked by a pattern stays the pattern, so that it goes on to name
+/// types that are yet to come; where one of its boxes was taken away, the others stay by their names.
+fn changed_types(known: &[String], ticked: Vec<String>) -> Vec<String> {
+    let is_ticked = |kind: &str| ticked.iter().any(|one| one == kind);
+    let whole = |pattern: &&String| {
+        let named = |kind: &&str| kind::wanted(std::slice::from_ref(*pattern), kind);
+        kind::ALL.into_iter().filter(named).all(is_ticked)
+    };
+    let mut types: Vec<String> = known.iter().filter(whole).cloned().collect();
+    let others: Vec<_> = ticked.iter().filter(|kind| !self::is_ticked(&types, kind)).cloned().collect();
+    types.extend(others);
+    types
+}
+
+/// What the form of a webhook shows, for [`refuse_stale`].
+fn shown_of(webhook: &WebhookJson) -> impl std::fmt::Debug {
+    (webhook.url.clone(), webhook.description.clone(), webhook.types.clone(), webhook.include_keys)
 }
 
 async fn create(State(front): State<Front>, change: Change<Confirmed<Administrator>>) -> Answer {
@@ -125,7 +152,7 @@ async fn shown(front: &Front, viewer: &Viewer, webhook: &str, made: Option<Strin
     for hook in &found {
         rows.push(row(hook, webhooks::describe_hook(app, hook).await?));
     }
-    let mut shell = viewer.shell("Webhook", "webhooks").await?;
+    let (mut shell, mark) = (viewer.shell("Webhook", "webhooks").await?, mark(&shown_of(&webhook)));
     shell.path = viewer.at(&format!("webhooks/{id}"));
     page(&ShowPage {
         shell,
@@ -133,6 +160,7 @@ async fn shown(front: &Front, viewer: &Viewer, webhook: &str, made: Option<Strin
         delivered: webhook.last_delivered_at.map(When),
         webhook,
         kinds: &kind::ALL,
+        mark,
         made,
         rows,
         first: paging::first(viewer),
@@ -168,15 +196,17 @@ async fn update(
     change: Change<Confirmed<Administrator>>,
 ) -> Answer {
     let updated = async {
-        let fields = &change.fields;
+        let (app, fields) = (&front.app, &change.fields);
+        let (actor, team, id) = (change.actor(), change.viewer.team_id(), id(&webhook)?);
+        let known = webhooks::describe(app, &webhooks::find(app, team, id).await?).await?;
+        refuse_stale(fields, &shown_of(&known))?;
         let wanted = WebhookChange {
             url: fields.text("url").map(str::to_owned),
             description: fields.raw("description").map(str::to_owned),
-            types: Some(types(fields)),
+            types: Some(changed_types(&known.types, types(fields))),
             include_keys: Some(fields.ticked("include-keys")),
         };
-        let (actor, team) = (change.actor(), change.viewer.team_id());
-        webhooks::update(&front.app, &actor, team, id(&webhook)?, wanted).await?;
+        webhooks::update(app, &actor, team, id, wanted).await?;
         Ok("Saved.".to_owned())
     };
     finish(&change, &webhook, updated.await).await
@@ -219,7 +249,7 @@ async fn test(State(front): State<Front>, Path((_, webhook)): OfWebhook, change:
         webhooks::test(&front.app, &change.actor(), change.viewer.team_id(), id(&webhook)?).await?;
         Ok("A test is on its way; what came of it shows below.".to_owned())
     };
-    finish(&change, &webhook, asked.await).await
+    finish(&change, &webhook, change.once(&front, asked).await).await
 }
 
 async fn remove(
@@ -244,5 +274,29 @@ async fn redeliver(
         webhooks::redeliver(&front.app, &change.actor(), change.viewer.team_id(), hook).await?;
         Ok("It is sent again, under the same webhook-id.".to_owned())
     };
-    finish(&change, &webhook, asked.await).await
+    finish(&change, &webhook, change.once(&front, asked).await).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pattern_ticked_stays_the_pattern_until_one_of_its_boxes_is_taken_away() {
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let ticked = |patterns: &[String]| {
+            kind::ALL.into_iter().filter(|kind| is_ticked(patterns, kind)).map(str::to_owned).collect::<Vec<_>>()
+        };
+        for known in ["", "license.*", "license.* limit.reached", "limit.reached device.*", "license.issued"] {
+            let known = names(known);
+            assert_eq!(changed_types(&known, ticked(&known)), known);
+        }
+        let known = names("device.* limit.reached");
+        assert_eq!(changed_types(&known, names("device.bound limit.reached")), names("limit.reached device.bound"));
+        assert_eq!(
+            changed_types(&known, names("device.bound device.released limit.reached webhook.test")),
+            names("device.* limit.reached webhook.test")
+        );
+        assert_eq!(changed_types(&known, Vec::new()), Vec::<String>::new());
+    }
 }

@@ -1,12 +1,12 @@
 //! From a requested mail to its message: opens the address and the keys, and leaves out what is void by now.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use keyledger_events::Timestamp;
 use keyledger_events::event::delivery::MailContent;
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
-use keyledger_projections::{CatchUpError, Delivery, License, Product, QueryError, view};
+use keyledger_projections::{CatchUpError, Delivery, License, QueryError, view};
 use lettre::Message;
 use lettre::message::Mailbox;
 use uuid::Uuid;
@@ -161,9 +161,10 @@ pub(super) async fn item(app: &App, team: &Team, license: &License, now: Timesta
     let what = format!("the key of licence {}", license.id);
     let key = app.keys.open(context, &license.key).await.map_err(|error| ComposeError::keys(&what, error))?;
     let key = String::from_utf8(key).map_err(|_| ComposeError::never(format!("{what} is no text")))?;
-    Ok(KeyItem { key, products: names(&team.products, license), note: note(license, now) })
+    Ok(KeyItem { key, products: names(team, license), note: note(license, now) })
 }
 
-fn names(products: &BTreeMap<Uuid, Product>, license: &License) -> Vec<String> {
-    license.product_ids().iter().filter_map(|id| Some(products.get(id)?.name.clone())).collect()
+/// What a licence opens, whether or not it is still sold.
+fn names(team: &Team, license: &License) -> Vec<String> {
+    license.product_ids().iter().filter_map(|id| Some(team.product_ever(*id)?.name.clone())).collect()
 }

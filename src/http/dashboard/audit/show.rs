@@ -15,7 +15,7 @@ use super::super::shell::Shell;
 use super::super::viewer::Viewer;
 use super::checkpoints::{Checkpoint, newest};
 use super::verification::Shown;
-use crate::admin::events::{EventFilter, Reader};
+use crate::admin::events::{EventFilter, Reader, known_type};
 use crate::admin::timeline::{self, About, Causes, Entry};
 use crate::app::App;
 use crate::http::Front;
@@ -37,11 +37,13 @@ struct AuditPage {
     day: String,
     kind: String,
     settings: bool,
+    /// Whether anything narrows it down.
+    filtered: bool,
     kinds: Vec<&'static str>,
     entries: Vec<ShownEntry>,
     next: Option<String>,
     first: Option<String>,
-    /// Whether the search for a type ended before the ledger did.
+    /// Whether the search ended before the ledger did.
     cut: bool,
     verification: Shown,
     checkpoints: Vec<Checkpoint>,
@@ -72,6 +74,8 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let next = found.next.map(|(name, position)| {
         address(&viewer.path, query, &[("before", ""), ("after", ""), (name, &position.to_string())])
     });
+    let filters = ["license", "customer", "delivery", "day", "type", "settings"];
+    let filtered = filters.iter().any(|name| query.text(name).is_some());
     let later = ["before", "after"].iter().any(|name| query.text(name).is_some());
     let shown = AuditPage {
         shell,
@@ -81,6 +85,7 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
         day: text("day"),
         kind: text("type"),
         settings: query.ticked("settings"),
+        filtered,
         kinds: Event::TYPES.iter().map(|(name, _)| *name).collect(),
         entries: ShownEntry::all(&front.app, viewer.team_id(), found.entries).await?,
         next,
@@ -93,36 +98,97 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     page_under(status, &shown)
 }
 
+/// What narrows a timeline down, whatever it is about.
+struct Narrowing {
+    kind: Option<String>,
+    day: Option<Day>,
+}
+
+impl Narrowing {
+    fn of(query: &Fields) -> Result<Self, Problem> {
+        let unknown = |_| Problem::unusable("There is no such type of event: choose one of the list.");
+        let kind = query.text("type").map(|name| known_type(name).map_err(unknown)).transpose()?;
+        let bad = |day: &str| format!("The day must be one of the calendar, like 2026-01-31, not “{day}”.");
+        let parsed = |day: &str| day.parse::<Day>().map_err(|_| Problem::unusable(bad(day)));
+        Ok(Self { kind, day: query.text("day").map(parsed).transpose()? })
+    }
+
+    /// Whether it leaves anything out of a timeline. What is told of a day is of that day.
+    fn narrows(&self, about: About) -> bool {
+        self.kind.is_some() || self.day.is_some() && !matches!(about, About::Day(_))
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        let event = &entry.event;
+        let on = |day| Day::of(event.occurred_at) == day || Day::of(event.recorded_at) == day;
+        self.kind.as_ref().is_none_or(|kind| *kind == event.event_type) && self.day.is_none_or(on)
+    }
+}
+
 async fn found(app: &App, team: TeamId, query: &Fields) -> Result<Found, Problem> {
-    let Some(about) = about(app, team, query).await? else { return everything(app, team, query).await };
-    let after = position(query, "after")?.unwrap_or(Position::START);
-    let page = timeline::page(app, &mut Causes::of(team), team, about, after, ENTRIES).await?;
-    Ok(Found { entries: page.entries, next: page.next_after.map(|next| ("after", next)), cut: false })
+    let narrowing = Narrowing::of(query)?;
+    match about(app, team, query, narrowing.day).await? {
+        Some(about) => of_timeline(app, team, query, about, &narrowing).await,
+        None => everything(app, team, query, narrowing.kind).await,
+    }
 }
 
 /// What the timeline is about; `None` is everything.
-async fn about(app: &App, team: TeamId, query: &Fields) -> Result<Option<About>, Problem> {
-    if let Some(license) = query.text("license") {
+async fn about(app: &App, team: TeamId, query: &Fields, day: Option<Day>) -> Result<Option<About>, Problem> {
+    let (license, delivery) = (query.text("license"), query.text("delivery"));
+    let customer = query.id("customer", "The customer")?;
+    let settings = query.ticked("settings");
+    let named = [license.is_some(), customer.is_some(), delivery.is_some(), settings];
+    if named.iter().filter(|named| **named).count() > 1 {
+        let message = "What happened is told of one licence, one customer, one delivery or the settings: choose one of \
+                       these. A day and a type narrow it down.";
+        return Err(Problem::unusable(message));
+    }
+    if let Some(license) = license {
         return Ok(Some(About::license(app, Some(team), license).await?.1));
     }
-    if let Some(customer) = query.id("customer", "The customer")? {
+    if let Some(customer) = customer {
         return Ok(Some(About::customer(app, Some(team), customer).await?.1));
     }
-    if let Some(delivery) = query.text("delivery") {
+    if let Some(delivery) = delivery {
         return Ok(Some(About::provider_event(app, Some(team), delivery).await?.1));
     }
-    if query.ticked("settings") {
-        return Ok(Some(About::Settings));
+    Ok(if settings { Some(About::Settings) } else { day.map(About::Day) })
+}
+
+/// The entries of a timeline that are wanted, oldest first, behind a position.
+async fn of_timeline(
+    app: &App,
+    team: TeamId,
+    query: &Fields,
+    about: About,
+    narrowing: &Narrowing,
+) -> Result<Found, Problem> {
+    let wanted = usize::try_from(ENTRIES).unwrap_or(usize::MAX);
+    let mut after = position(query, "after")?.unwrap_or(Position::START);
+    let at_once = if narrowing.narrows(about) { READ } else { ENTRIES };
+    let (mut causes, mut entries, mut looked) = (Causes::of(team), Vec::new(), 0_usize);
+    loop {
+        let page = timeline::page(app, &mut causes, team, about, after, at_once).await?;
+        looked += page.entries.len();
+        entries.extend(page.entries.into_iter().filter(|entry| narrowing.takes(entry)));
+        let more = entries.len() > wanted || page.next_after.is_some();
+        if entries.len() >= wanted {
+            entries.truncate(wanted);
+            let last = entries.last().map(|entry| ("after", entry.event.position));
+            return Ok(Found { next: last.filter(|_| more), entries, cut: false });
+        }
+        let Some(next) = page.next_after else { return Ok(Found { entries, next: None, cut: false }) };
+        if looked >= usize::try_from(LOOKED_THROUGH_MAX).unwrap_or(usize::MAX) {
+            return Ok(Found { entries, next: Some(("after", next)), cut: true });
+        }
+        after = next;
     }
-    let Some(day) = query.text("day") else { return Ok(None) };
-    let bad = |_| Problem::unusable(format!("The day must be one of the calendar, like 2026-01-31, not “{day}”."));
-    Ok(Some(About::Day(day.parse::<Day>().map_err(bad)?)))
 }
 
 /// Everything of the team, newest first, or behind a position, oldest first.
-async fn everything(app: &App, team: TeamId, query: &Fields) -> Result<Found, Problem> {
-    let types: Vec<_> = query.text("type").map(str::to_owned).into_iter().collect();
-    let filter = EventFilter { team: Some(team), types, ..EventFilter::default() };
+async fn everything(app: &App, team: TeamId, query: &Fields, kind: Option<String>) -> Result<Found, Problem> {
+    let filter = EventFilter { team: Some(team), types: kind.into_iter().collect(), ..EventFilter::default() };
     let wanted = usize::try_from(ENTRIES).unwrap_or(usize::MAX);
     if let Some(after) = position(query, "after")? {
         let mut reader = Reader::up_to_now(app, filter, after.next()).await?;

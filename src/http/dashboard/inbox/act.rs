@@ -40,7 +40,7 @@ pub(super) async fn retry(State(front): State<Front>, Path((_, id)): OfEntry, ch
         let reason = entry.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         Ok(format!("It is {} now{reason}.", entry.outcome.as_str()))
     };
-    finish(&change, &id, retried.await).await
+    finish(&change, &id, change.once(&front, retried).await).await
 }
 
 /// `POST …/ignore`

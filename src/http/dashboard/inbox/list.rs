@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::super::licenses::Tag;
 use super::super::page::{Answer, page, to};
 use super::super::paging;
+use super::super::problem::Problem;
 use super::super::shell::Shell;
 use super::super::viewer::Viewer;
 use super::super::when::When;
@@ -63,9 +64,17 @@ pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
         }
     }
     let outcomes = [Outcome::Pending, Outcome::Applied, Outcome::Ignored, Outcome::Rejected];
+    let known_provider = [Provider::Stripe, Provider::Polymart].into_iter().find(|known| known.as_str() == provider);
+    let known_outcome = outcomes.into_iter().find(|known| known.as_str() == outcome);
+    if known_provider.is_none() && !provider.is_empty() {
+        return Err(Problem::unusable(format!("There is no provider “{provider}”.")));
+    }
+    if known_outcome.is_none() && !outcome.is_empty() {
+        return Err(Problem::unusable(format!("No delivery can come to “{outcome}”.")));
+    }
     let filter = InboxFilter {
-        provider: [Provider::Stripe, Provider::Polymart].into_iter().find(|known| known.as_str() == provider),
-        outcomes: outcomes.into_iter().filter(|known| known.as_str() == outcome).collect(),
+        provider: known_provider,
+        outcomes: known_outcome.into_iter().collect(),
         reason: Some(search.clone()).filter(|search| !search.is_empty()),
         ..InboxFilter::default()
     };

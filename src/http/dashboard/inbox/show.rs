@@ -31,6 +31,8 @@ struct ShowPage {
     concluded: Option<When>,
     retry: Option<When>,
     timeline: Vec<ShownEntry>,
+    /// How many entries of it are shown, where there are more.
+    cut: Option<u32>,
     /// The body, once it was asked for.
     payload: Option<String>,
     retryable: bool,
@@ -59,6 +61,7 @@ pub(super) async fn shown(front: &Front, viewer: &Viewer, id: &str, payload: Opt
     let history = timeline::page(app, &mut Causes::of(team), team, about, Default::default(), ENTRIES).await?;
     let mut shell = viewer.shell(entry.provider_event_id.clone(), "inbox").await?;
     shell.path = viewer.at(&format!("inbox/{}", entry.id));
+    let cut = history.next_after.map(|_| ENTRIES);
     let timeline = ShownEntry::all(app, team, history.entries).await?;
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(&entry.query);
@@ -69,6 +72,7 @@ pub(super) async fn shown(front: &Front, viewer: &Viewer, id: &str, payload: Opt
         concluded: entry.concluded_at.map(When),
         retry: entry.retry_at.map(When),
         timeline,
+        cut,
         payload,
         retryable: matches!(entry.outcome, Outcome::Rejected | Outcome::Pending | Outcome::Ignored),
         polymart: entry.provider == Provider::Polymart,

@@ -86,7 +86,7 @@ async fn finish<S>(change: &Change<S>, id: &str, done: Result<String, Problem>) 
 
 /// `POST …/extend`: by days, to a date, or for ever.
 pub(super) async fn extend(State(front): State<Front>, Path((_, id)): OfLicense, change: Change<Supporter>) -> Answer {
-    let done = extended(&front, &id, &change).await;
+    let done = change.once(&front, extended(&front, &id, &change)).await;
     finish(&change, &id, done).await
 }
 
@@ -154,7 +154,7 @@ pub(super) async fn mail(State(front): State<Front>, Path((_, id)): OfLicense, c
         mails::resend(&front.app, &change.actor(), Some(team), license.id).await?;
         Ok("The mail with the key goes out again.".to_owned())
     };
-    finish(&change, &id, sent.await).await
+    finish(&change, &id, change.once(&front, sent).await).await
 }
 
 /// `POST …/seats/{seatId}/forget`
@@ -184,11 +184,13 @@ pub(super) async fn explain(State(front): State<Front>, Path((_, id)): OfLicense
 async fn explained(front: &Front, id: &str, change: &Change<Anybody>) -> Result<Explanation, Problem> {
     let (app, team) = (&front.app, change.viewer.team_id());
     let license = find(app, team, id).await?;
-    let address = change.fields.text("address");
+    // Who has a seat is not to be learnt by asking, either, by those who do not see it.
+    let personal = |name: &str| change.fields.text(name).filter(|_| change.viewer.sees_people());
+    let address = personal("address");
     let bad = |text: &str| Problem::unusable(format!("“{text}” is no internet address."));
     let question = Question {
         license_key: key_of(front, &license, &change.viewer).await?,
-        hardware_identifier: change.fields.text("device").map(str::to_owned),
+        hardware_identifier: personal("device").map(str::to_owned),
         product_id: change.fields.id("product", "The product")?,
         customer_id: None,
         address: address.map(|text| text.parse().map_err(|_| bad(text))).transpose()?,

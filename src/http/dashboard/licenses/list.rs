@@ -1,19 +1,23 @@
 //! Licences: searched by key, id, mail address or a provider's reference, and listed newest first.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::extract::State;
 use keyledger_events::TeamId;
 use keyledger_projections::{License, LicenseFilter, Standing, view};
 use uuid::Uuid;
 
+use super::super::fields::Fields;
 use super::super::page::{Answer, page, to};
 use super::super::paging;
 use super::super::problem::Problem;
 use super::super::shell::Shell;
 use super::super::viewer::Viewer;
 use super::super::when::When;
-use super::words::{Tag, masked, tag};
-use crate::admin::{AdminError, licenses, products};
+use super::words::{Tag, masked, product_name, tag};
+use crate::admin::licenses::{self, FOUND_MAX, Found, FoundBy};
+use crate::admin::{AdminError, products};
 use crate::app::App;
 use crate::http::Front;
 
@@ -26,10 +30,13 @@ struct ListPage {
     standings: Vec<(&'static str, String)>,
     product: String,
     products: Vec<(Uuid, String)>,
+    customer: String,
     rows: Vec<Row>,
     filtered: bool,
     first: Option<String>,
     next: Option<String>,
+    /// How many a search shows, where it found more.
+    cut: Option<u32>,
 }
 
 /// A licence in a list.
@@ -52,52 +59,71 @@ pub(in crate::http::dashboard) struct Row {
     pub(in crate::http::dashboard) test: bool,
 }
 
+/// Which licences are asked for, besides what is searched.
+struct Wanted {
+    standing: Option<Standing>,
+    filter: LicenseFilter,
+}
+
+impl Wanted {
+    fn of(query: &Fields) -> Result<Self, Problem> {
+        let bad = |wanted: &str| Problem::unusable(format!("No licence can stand “{wanted}”."));
+        let known = |wanted: &str| Standing::ALL.into_iter().find(|standing| standing.as_str() == wanted);
+        let standing = query.text("standing").map(|wanted| known(wanted).ok_or_else(|| bad(wanted))).transpose()?;
+        let product_ids = query.id("product", "The product")?.into_iter().collect();
+        let customer_ids = query.id("customer", "The customer")?.into_iter().collect();
+        Ok(Self { standing, filter: LicenseFilter { product_ids, customer_ids, ..LicenseFilter::default() } })
+    }
+}
+
 /// `GET /teams/{teamId}/licenses`
 pub(super) async fn show(viewer: Viewer, State(front): State<Front>) -> Answer {
     let (app, team) = (&front.app, viewer.team_id());
     let text = |name: &str| viewer.query.text(name).unwrap_or_default().to_owned();
-    let (search, standing, product) = (text("q"), text("standing"), text("product"));
-    let mut found = found(app, &viewer, &search).await?;
-    if let ([only], false) = (found.as_slice(), search.is_empty()) {
+    let [search, standing, product, customer] = ["q", "standing", "product", "customer"].map(text);
+    let Found { licenses: mut found, cut } = found(app, &viewer, &search).await?;
+    if let ([only], false, false) = (found.as_slice(), search.is_empty(), cut) {
         return to(&viewer.at(&format!("licenses/{}", only.id)));
     }
-    // A search shows all that it found.
+    // A search shows what it found on one page, and says when that is not all.
     let next = match search.is_empty() {
         true => paging::next(&mut found, &viewer.query, &viewer.path, |license| license.created_position),
         false => None,
     };
-    let products = products::list(app, team).await?.into_iter().map(|product| (product.id, product.name)).collect();
+    let products = products::ever(app, team).await?;
     page(&ListPage {
         shell: viewer.shell("Licences", "licenses").await?,
         rows: rows(app, team, &found).await?,
-        filtered: [&search, &standing, &product].iter().any(|text| !text.is_empty()),
+        filtered: [&search, &standing, &product, &customer].iter().any(|text| !text.is_empty()),
         standings: Standing::ALL.map(|standing| (standing.as_str(), standing.as_str().replace('-', " "))).into(),
-        products,
+        products: products.iter().map(|product| (product.id, product_name(product))).collect(),
         first: paging::first(&viewer),
         next,
+        cut: cut.then_some(FOUND_MAX),
         search,
         standing,
         product,
+        customer,
     })
 }
 
-async fn found(app: &App, viewer: &Viewer, search: &str) -> Result<Vec<License>, Problem> {
-    let (team, query) = (viewer.team_id(), &viewer.query);
+async fn found(app: &App, viewer: &Viewer, search: &str) -> Result<Found, Problem> {
+    let (team, now) = (viewer.team_id(), app.clock.now());
+    let Wanted { standing, filter } = Wanted::of(&viewer.query)?;
     if !search.is_empty() {
-        return Ok(licenses::search(app, team, search).await?);
+        let by = if viewer.sees_people() { FoundBy::Everything } else { FoundBy::NoPeople };
+        let mut found = licenses::search(app, team, search, by, &filter).await?;
+        found.licenses.retain(|license| standing.is_none_or(|standing| Standing::of(license, now) == standing));
+        return Ok(found);
     }
-    let page = paging::wanted(query)?;
+    let page = paging::wanted(&viewer.query)?;
     let views = app.views.team(team);
-    if let Some(wanted) = query.text("standing") {
-        app.catch_up(&[view::LICENSES]).await?;
-        let standing = Standing::ALL.into_iter().find(|standing| standing.as_str() == wanted);
-        let bad = || Problem::unusable(format!("No licence can stand “{wanted}”."));
-        return Ok(views.licenses_standing(standing.ok_or_else(bad)?, app.clock.now(), page).await?);
-    }
-    app.catch_up(&[view::LICENSES]).await?;
-    let product_ids = query.id("product", "The product")?.into_iter().collect();
-    let filter = LicenseFilter { product_ids, ..LicenseFilter::default() };
-    Ok(views.licenses(&filter, page).await?)
+    app.catch_up(&[view::LICENSES, view::TIMELINE]).await?;
+    let licenses = match standing {
+        Some(standing) => views.licenses_standing(&filter, standing, now, page).await?,
+        None => views.licenses(&filter, page).await?,
+    };
+    Ok(Found { licenses, cut: false })
 }
 
 /// Licences as lists show them.
@@ -109,8 +135,8 @@ pub(in crate::http::dashboard) async fn rows(
     team: TeamId,
     found: &[License],
 ) -> Result<Vec<Row>, AdminError> {
-    let names: std::collections::HashMap<_, _> =
-        products::list(app, team).await?.into_iter().map(|product| (product.id, product.name)).collect();
+    let names: HashMap<_, _> =
+        products::ever(app, team).await?.iter().map(|product| (product.id, product_name(product))).collect();
     let ids: Vec<_> = found.iter().map(|license| license.id).collect();
     let used = app.activity.last_used(team, Some(&ids)).await?;
     let now = app.clock.now();

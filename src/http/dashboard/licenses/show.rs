@@ -14,7 +14,7 @@ use super::super::shell::Shell;
 use super::super::viewer::Viewer;
 use super::super::when::When;
 use super::past::{self, Past};
-use super::words::{Standing, Tag, masked, standing, tag};
+use super::words::{Standing, Tag, masked, product_name, standing, tag};
 use crate::admin::seats::{self, SeatJson};
 use crate::admin::timeline::{self, About, Causes, Entry};
 use crate::admin::{AdminError, customers, licenses, mails, members, products};
@@ -46,9 +46,13 @@ struct Shown {
     standing: Standing,
     revoked: bool,
     suspended: bool,
+    /// Whether it has an end that could be put off.
+    ends: bool,
+    /// Whether it has none, and never will.
+    endless: bool,
     /// Whether a mail ever carried its key.
     mailed: bool,
-    products: Vec<(Uuid, String)>,
+    products: Vec<(Option<Uuid>, String)>,
     customers: Vec<(Uuid, String)>,
     provider: &'static str,
     test: bool,
@@ -173,6 +177,8 @@ async fn describe(app: &App, viewer: &Viewer, license: &License) -> Result<Shown
         standing: standing(license, now),
         revoked: license.revoked(),
         suspended: license.admin_suspended,
+        ends: license.expires_at().is_some(),
+        endless: license.expires_at().is_none() && !license.awaits_activation(),
         mailed: mails::latest_with_key(app, team, license).await?.is_some(),
         products: named_products(app, team, license).await?,
         customers: named_customers(app, viewer, license).await?,
@@ -208,10 +214,11 @@ fn shown_seat(viewer: &Viewer, seat: SeatJson) -> ShownSeat {
     }
 }
 
-async fn named_products(app: &App, team: TeamId, license: &License) -> Result<Vec<(Uuid, String)>, AdminError> {
-    let mut all = products::list(app, team).await?;
+/// What a licence opens, with the ids of what has a page because it is still sold.
+async fn named_products(app: &App, team: TeamId, license: &License) -> Result<Vec<(Option<Uuid>, String)>, AdminError> {
+    let mut all = products::ever(app, team).await?;
     all.retain(|product| license.product_ids().contains(&product.id));
-    Ok(all.into_iter().map(|product| (product.id, product.name)).collect())
+    Ok(all.iter().map(|product| ((!product.removed).then_some(product.id), product_name(product))).collect())
 }
 
 /// The customers' mail addresses, or what can be said of them; auditors see that there are customers, and not who.

@@ -2,7 +2,7 @@
 
 use keyledger_events::Timestamp;
 use keyledger_events::event::license::{Expiration, ExpirationStart};
-use keyledger_projections::{License, LicenseStatus};
+use keyledger_projections::{License, LicenseStatus, Product};
 
 use super::super::when::When;
 
@@ -27,6 +27,14 @@ pub(super) fn tag(status: LicenseStatus) -> Tag {
         LicenseStatus::Active => ("Active", "good"),
     };
     Tag { word, colour }
+}
+
+/// A product's name, where licences are told of by what they open.
+pub(super) fn product_name(product: &Product) -> String {
+    match product.removed {
+        true => format!("{} (no longer sold)", product.name),
+        false => product.name.clone(),
+    }
 }
 
 /// How a licence stands: the end, where it has one, and the reason.
