@@ -135,6 +135,15 @@ pub struct App {
     pub clock: SharedClock,
 }
 
+/// What a ledger is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To be used: it must be whole.
+    Use,
+    /// To be audited: what is wrong with its head row is for the audit to tell.
+    Audit,
+}
+
 struct Stores {
     ledger: SharedLedger,
     proofs: SharedProofStore,
@@ -144,13 +153,18 @@ struct Stores {
 }
 
 /// Half a ledger must not be taken for a whole one.
-async fn refuse_half(ledger: &(impl Ledger + RestoreDoor)) -> Result<(), OpenAppError> {
-    match ledger.restoring().await? {
-        None => Ok(()),
-        Some(target) => {
-            let position = ledger.head().await?.position;
-            Err(LedgerError::Restoring { position, target: target.position }.into())
-        }
+async fn refuse_half(ledger: &(impl Ledger + RestoreDoor), purpose: Purpose) -> Result<(), OpenAppError> {
+    let audit = purpose == Purpose::Audit;
+    let target = match ledger.restoring().await {
+        Err(LedgerError::HeadLost | LedgerError::Corrupt { .. }) if audit => return Ok(()),
+        restoring => restoring?,
+    };
+    let Some(target) = target else { return Ok(()) };
+    match ledger.head().await {
+        // No restore has more than it works towards: this mark is none of ours.
+        Ok(head) if audit && head.position > target.position => Ok(()),
+        Err(LedgerError::Frontier(_)) if audit => Ok(()),
+        head => Err(LedgerError::Restoring { position: head?.position, target: target.position }.into()),
     }
 }
 
@@ -163,7 +177,7 @@ pub(crate) async fn refuse_without_keys(
     let events = match ledger.head().await {
         Ok(head) => head.position,
         // What is wrong with the row is for an audit to tell, which opens the ledger, too.
-        Err(LedgerError::Frontier(_) | LedgerError::Corrupt { .. }) => return Ok(()),
+        Err(LedgerError::Frontier(_) | LedgerError::Corrupt { .. } | LedgerError::HeadLost) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     if events > Position::START && !keys.is_in_use().await.map_err(MasterKeyError::from)? {
@@ -182,9 +196,30 @@ impl App {
         master: &MasterKeySource,
         clock: SharedClock,
     ) -> Result<(Self, JoinHandle<()>), OpenAppError> {
+        Self::open_for(Purpose::Use, url, master, clock).await
+    }
+
+    /// As [`App::open`], for an audit: a head row that is gone, or marked as no restore marks it, is for the audit to tell.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_to_audit(
+        url: &DatabaseUrl,
+        master: &MasterKeySource,
+        clock: SharedClock,
+    ) -> Result<(Self, JoinHandle<()>), OpenAppError> {
+        Self::open_for(Purpose::Audit, url, master, clock).await
+    }
+
+    async fn open_for(
+        purpose: Purpose,
+        url: &DatabaseUrl,
+        master: &MasterKeySource,
+        clock: SharedClock,
+    ) -> Result<(Self, JoinHandle<()>), OpenAppError> {
         let stores = match url {
-            DatabaseUrl::Sqlite(folder) => open_folder(folder, url).await?,
-            DatabaseUrl::Postgres(address) => open_postgres(address.as_str(), url).await?,
+            DatabaseUrl::Sqlite(folder) => open_folder(folder, url, purpose).await?,
+            DatabaseUrl::Postgres(address) => open_postgres(address.as_str(), url, purpose).await?,
         };
         refuse_without_keys(&*stores.ledger, &*stores.keys).await?;
         let keys = match master {
@@ -310,10 +345,10 @@ async fn open_files(folder: &Path, url: &DatabaseUrl) -> Result<(SqliteLedger, S
 }
 
 /// Opens the files of a folder under its start-up lock, which the system releases even after a crash.
-async fn open_folder(folder: &Path, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+async fn open_folder(folder: &Path, url: &DatabaseUrl, purpose: Purpose) -> Result<Stores, OpenAppError> {
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     let (ledger, keys, lock) = open_files(folder, url).await?;
-    refuse_half(&ledger).await?;
+    refuse_half(&ledger, purpose).await?;
     let activity = activity::open_sqlite(&folder.join("activity.db")).await.map_err(database)?;
     let views = ViewStore::open_sqlite(folder).await?;
     drop(lock);
@@ -357,10 +392,10 @@ async fn unreachable(address: &str) -> sqlx::Error {
     }
 }
 
-async fn open_postgres(address: &str, url: &DatabaseUrl) -> Result<Stores, OpenAppError> {
+async fn open_postgres(address: &str, url: &DatabaseUrl, purpose: Purpose) -> Result<Stores, OpenAppError> {
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
     let (ledger, keys, pool) = open_schemas(address, url).await?;
-    refuse_half(&ledger).await?;
+    refuse_half(&ledger, purpose).await?;
     let activity = activity::open_postgres(pool.clone()).await.map_err(database)?;
     let views = ViewStore::open_postgres(pool).await?;
     let ledger = Arc::new(ledger);

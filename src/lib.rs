@@ -13,6 +13,7 @@ pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod directory;
+mod draft;
 pub mod forgetting;
 pub mod hooks;
 pub mod http;

@@ -63,7 +63,7 @@ impl Moment {
                 if position > head {
                     return Err(AdminError::Invalid(format!("the ledger ends at position {head}, before {position}")));
                 }
-                let event = app.ledger.read(position.previous(), 1).await?.into_iter().next();
+                let event = app.ledger.read_checked(position.previous(), 1).await?.into_iter().next();
                 event.map_or(Timestamp::UNIX_EPOCH, |event| event.recorded_at)
             }
         };

@@ -125,6 +125,15 @@ pub async fn ids(app: &App, team: Option<TeamId>) -> Result<Vec<TeamId>, AdminEr
     }
 }
 
+/// Makes sure that a team is in the ledger, for what needs no view.
+///
+/// # Errors
+/// When there is no such team.
+pub async fn expect_recorded(app: &App, team: TeamId) -> Result<(), AdminError> {
+    let versions = app.ledger.stream_version(team, StreamId::new(StreamKind::Team, team.0)).await?;
+    if versions > 0 { Ok(()) } else { Err(AdminError::NoTeam(team)) }
+}
+
 /// The given team, or the only one there is.
 ///
 /// # Errors

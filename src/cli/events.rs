@@ -14,6 +14,7 @@ use super::cell;
 use super::global::{Global, Reads};
 use super::output::Output;
 use crate::admin::events::{EventFilter, EventJson, Reader, describe, known_type};
+use crate::admin::teams;
 use crate::admin::timeline::{About, streams};
 use crate::app::App;
 
@@ -85,6 +86,14 @@ impl FilterArgs {
         EventFilter { team: self.team.team, stream: self.stream.or(license), types: self.types.clone() }
     }
 
+    /// An id that no team has is a mistake: nothing would be shown, or followed for ever.
+    async fn expect_team(&self, app: &App) -> anyhow::Result<()> {
+        match self.team.team {
+            Some(team) => Ok(teams::expect_recorded(app, team).await?),
+            None => Ok(()),
+        }
+    }
+
     /// Where to begin.
     async fn begin(&self, app: &App) -> anyhow::Result<Position> {
         let from = Position(self.from.unwrap_or(1));
@@ -129,8 +138,14 @@ impl EventsCommand {
         // History needs no view: it can be read while a view is broken.
         global
             .with_app(Reads::NoViews, async |app, output| match self {
-                Self::List { filter, to, limit } => list(app, &filter, to, limit.limit, output).await,
-                Self::Tail { filter, limit, follow } => tail(app, &filter, limit.limit, follow, output).await,
+                Self::List { filter, to, limit } => {
+                    filter.expect_team(app).await?;
+                    list(app, &filter, to, limit.limit, output).await
+                }
+                Self::Tail { filter, limit, follow } => {
+                    filter.expect_team(app).await?;
+                    tail(app, &filter, limit.limit, follow, output).await
+                }
             })
             .await
     }

@@ -51,6 +51,8 @@ pub(super) enum Reads {
     Views,
     /// It reads the ledger alone, or looks after the views themselves.
     NoViews,
+    /// The ledger alone, which may have been changed from outside: that is what it is to find out.
+    Doubtful,
 }
 
 impl Global {
@@ -127,7 +129,11 @@ impl Global {
     ) -> anyhow::Result<T> {
         let database = self.database();
         let master = self.master(&database)?;
-        let (app, writer) = App::open(&database, &master, Arc::new(SystemClock)).await?;
+        let clock = Arc::new(SystemClock);
+        let (app, writer) = match reads {
+            Reads::Doubtful => App::open_to_audit(&database, &master, clock).await?,
+            Reads::Views | Reads::NoViews => App::open(&database, &master, clock).await?,
+        };
         let mut output = Output::new(self.json);
         let result = async {
             if reads == Reads::Views {

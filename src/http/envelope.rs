@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use keyledger_events::LedgerError;
+use keyledger_events::envelope::HashMismatch;
 use keyledger_projections::RebuildError;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -95,6 +97,14 @@ impl ApiError {
         &self.details
     }
 
+    /// 500: somebody changed an event from outside. To try again does not mend it, and whoever audits the ledger looks
+    /// for nothing else.
+    pub(super) fn changed(found: &HashMismatch) -> Self {
+        tracing::error!(cause = %found, "a request with an API key could not be served");
+        let details = format!("{found}; run `keyledger audit verify`");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "LEDGER_CHANGED", details)
+    }
+
     /// 500. The cause is for the log.
     pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request with an API key could not be served");
@@ -126,10 +136,20 @@ impl From<HttpError> for ApiError {
     }
 }
 
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Hash(found) => Self::changed(&found),
+            error => Self::internal(&error),
+        }
+    }
+}
+
 impl From<AdminError> for ApiError {
     fn from(error: AdminError) -> Self {
         let details = error.to_string();
         match &error {
+            AdminError::Ledger(LedgerError::Hash(found)) => Self::changed(found),
             AdminError::NoTeam(_) => Self::new(StatusCode::NOT_FOUND, "TEAM_NOT_FOUND", "Team not found"),
             AdminError::NotFound { what, id, .. } => {
                 let code = match *what {

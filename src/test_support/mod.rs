@@ -89,6 +89,11 @@ impl Home {
         open(&self.url, self.clock.clone()).await
     }
 
+    /// Another process on the same database, which is to find out what was changed.
+    pub(crate) async fn audited(&self) -> TestResult<App> {
+        Ok(App::open_to_audit(&self.url, &master(), self.clock.clone()).await?.0)
+    }
+
     /// What a backup is taken of.
     pub(crate) async fn archive(&self) -> TestResult<Archive> {
         Ok(Archive::open(&self.url).await?)
@@ -161,8 +166,11 @@ impl Home {
 }
 
 async fn open(url: &DatabaseUrl, clock: Arc<ManualClock>) -> TestResult<(App, JoinHandle<()>)> {
-    let master = MasterKeySource::Hex(HexKey::new("5a".repeat(32)));
-    Ok(App::open(url, &master, clock).await?)
+    Ok(App::open(url, &master(), clock).await?)
+}
+
+fn master() -> MasterKeySource {
+    MasterKeySource::Hex(HexKey::new("5a".repeat(32)))
 }
 
 async fn new_database() -> TestResult<String> {

@@ -22,6 +22,8 @@ on_both_stores!(
     an_auditor_takes_the_teams_history_away,
     a_changed_event_fails_the_verification,
     a_kept_checkpoint_finds_what_was_rewritten,
+    an_export_leaves_what_is_there_as_it_is,
+    an_auditor_is_told_of_a_change_however_they_ask,
 );
 
 /// A seller with a purchase, whose first events are under a checkpoint.
@@ -201,6 +203,7 @@ async fn an_export_verifies_without_the_ledger(backend: Backend) -> TestResult {
     }
     assert_eq!(keyledger_verify(&[])?.status.code(), Some(2));
     assert_eq!(keyledger_verify(&["--nonsense", path])?.status.code(), Some(2));
+    assert_eq!(keyledger_verify(&["-x"])?.status.code(), Some(2));
     assert_eq!(keyledger_verify(&["/nowhere/at/all"])?.status.code(), Some(1));
 
     // Parts of it, and a table; standard output holds nothing else.
@@ -285,6 +288,96 @@ async fn a_changed_event_fails_the_verification(backend: Backend) -> TestResult 
     // People read the same on standard error.
     let output = app.server.cli_output(&["audit", "verify"], None).await?;
     assert!(String::from_utf8(output.stderr)?.contains("position 5"));
+
+    // Without its head row it is no ledger any more, and yet it is told what is wrong with it.
+    by_hand(&app, &["DELETE FROM @ledger_head"]).await?;
+    let output = app.server.cli_output(&["audit", "verify", "--json"], None).await?;
+    let bad: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((output.status.code(), &bad["badPosition"]), (Some(1), &json!(5)), "{bad}");
+    let output = app.server.cli_output(&["license", "list", "--json"], None).await?;
+    let said = String::from_utf8(output.stderr)?;
+    assert!(output.status.code() == Some(1) && said.contains("head row") && said.contains("audit verify"), "{said}");
+    Ok(())
+}
+
+async fn an_export_leaves_what_is_there_as_it_is(backend: Backend) -> TestResult {
+    let app = sold(backend).await?;
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    let export = async |to: &Path| {
+        let args = ["audit", "export", "--format", "csv", "--out", text_of(to)?, "--json"];
+        app.server.cli(&args).await
+    };
+    export(&at("plain.csv")).await?;
+    let expected = std::fs::read(at("plain.csv"))?;
+    // A link stays, whether its file was there before or not.
+    std::fs::write(at("real.csv"), "of yesterday")?;
+    for (link, real) in [("link.csv", "real.csv"), ("dangling.csv", "new.csv")] {
+        std::os::unix::fs::symlink(real, at(link))?;
+        export(&at(link)).await?;
+        assert_eq!(std::fs::read_link(at(link))?, Path::new(real));
+        assert_eq!(std::fs::read(at(real))?, expected, "{real}");
+    }
+    // A pipe takes it, and stays a pipe.
+    let pipe = at("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status()?.success());
+    let reading = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe)
+    });
+    export(&pipe).await?;
+    assert_eq!(reading.await??, expected);
+    // Two at once are two whole exports, and somebody else's file is none of ours.
+    std::fs::write(at("both.csv.part"), "mine")?;
+    let both = at("both.csv");
+    let (one, other) = tokio::join!(export(&both), export(&both));
+    assert_eq!(one?, other?);
+    assert_eq!(std::fs::read(&both)?, expected);
+    assert_eq!(std::fs::read(at("both.csv.part"))?, b"mine");
+    let mut left: Vec<_> = std::fs::read_dir(folder.path())?.flatten().map(|entry| entry.file_name()).collect();
+    left.sort_unstable();
+    let names = ["both.csv", "both.csv.part", "dangling.csv", "link.csv", "new.csv", "pipe", "plain.csv", "real.csv"];
+    assert_eq!(left, names, "no draft is left");
+    Ok(())
+}
+
+async fn an_auditor_is_told_of_a_change_however_they_ask(backend: Backend) -> TestResult {
+    let app = sold(backend).await?;
+    let auditor = app.program("auditor").await?;
+    app.server.cli(&["audit", "checkpoint", "--sign", "--json"]).await?;
+    let issued = app.events_of("LicenseIssued").await?.swap_remove(0);
+    let (position, stream) = (issued["position"].to_string(), issued["stream"].as_str().unwrap_or_default().to_owned());
+    let license = stream.strip_prefix("license-").ok_or("no licence")?;
+    let day = issued["recordedAt"].as_str().unwrap_or_default()[..10].to_owned();
+    by_hand(&app, &[&format!("UPDATE @event SET actor = 'nobody' WHERE position = {position}")]).await?;
+    let commands: [&[&str]; 5] = [
+        &["license", "list", "--as-of", &position, "--json"],
+        &["license", "show", license, "--as-of", &position, "--json"],
+        &["events", "list", "--json"],
+        &["timeline", "day", &day, "--json"],
+        &["projections", "rebuild", "licenses", "--json"],
+    ];
+    for args in commands {
+        let output = app.server.cli_output(args, None).await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+        assert!(said.contains(&format!("position {position} does not match its hash")), "{args:?}: {said}");
+    }
+    for path in [
+        "/events".to_owned(),
+        format!("/events/{position}"),
+        format!("/proofs/inclusion/{position}"),
+        format!("/timeline?license={license}"),
+        format!("/timeline?day={day}"),
+        format!("/licenses/{license}?asOf={position}"),
+    ] {
+        let answer = audit(&app, &auditor.key, &path).await?;
+        assert_eq!((answer.status, &answer.body["result"]["code"]), (500, &json!("LEDGER_CHANGED")), "{path}");
+        let details = answer.body["result"]["details"].as_str().unwrap_or_default();
+        assert!(details.contains(&format!("position {position} ")) && details.contains("audit verify"), "{details}");
+    }
+    // The view that there was goes on serving.
+    assert_eq!(app.licenses().await?.len(), 2);
     Ok(())
 }
 

@@ -34,14 +34,18 @@ pub async fn migrate_postgres_schema(
     migrator: &Migrator,
 ) -> Result<(), MigrationError> {
     let mut connection = pool.acquire().await?.detach();
-    // Of two processes that make the schema at once one fails with a unique violation although it said IF NOT
-    // EXISTS; by then the schema is there.
-    let create = sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
-    match create.execute(&mut connection).await {
-        Err(error) if !error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
-            return Err(error.into());
+    // IF NOT EXISTS asks for the right to make schemas even where the schema is there.
+    let there = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)").bind(schema);
+    if !there.fetch_one(&mut connection).await? {
+        // Of two processes that make the schema at once one fails with a unique violation although it said IF NOT
+        // EXISTS; by then the schema is there.
+        let create = sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
+        match create.execute(&mut connection).await {
+            Err(error) if !error.as_database_error().is_some_and(|error| error.is_unique_violation()) => {
+                return Err(error.into());
+            }
+            _ => {}
         }
-        _ => {}
     }
     sqlx::query(AssertSqlSafe(format!("SET search_path TO {schema}"))).execute(&mut connection).await?;
     migrator.run(&mut connection).await?;

@@ -96,6 +96,12 @@ pub enum LedgerError {
     /// The head row does not fit itself.
     #[error(transparent)]
     Frontier(#[from] FrontierError),
+    /// Somebody removed the head row: nothing can be appended, and nobody knows where the ledger ends.
+    #[error(
+        "the head row of the ledger is gone: the ledger was changed from outside; `keyledger audit verify` says what \
+         else is wrong, and a backup brings it back"
+    )]
+    HeadLost,
     /// A stored event does not match its hash.
     #[error(transparent)]
     Hash(#[from] HashMismatch),
@@ -162,6 +168,14 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// The events after `after`, in order, at most `limit` (at most [`PAGE_EVENTS_MAX`]).
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError>;
+
+    /// As [`Ledger::read`], each checked against its hash: for whoever is to believe what they are shown. Views that follow
+    /// the ledger while it is written read without.
+    async fn read_checked(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
+        let events = self.read(after, limit).await?;
+        events.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(events)
+    }
 
     /// All events of some streams of a team, in order of position, each checked against its hash.
     async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError>;

@@ -140,7 +140,11 @@ impl PostgresLedger {
              AND has_table_privilege('keyledger_serving', 'ledger.checkpoint', 'INSERT')";
         let usable = sqlx::query_scalar::<_, bool>(usable).fetch_one(admin).await.unwrap_or(false);
         if !usable {
-            tracing::warn!(%error, "the role {SERVING_ROLE} cannot be used; only triggers keep history from being changed");
+            tracing::warn!(
+                %error,
+                "the role {SERVING_ROLE} cannot be used; only triggers keep history from being changed. An administrator of \
+                 the server mends it: CREATE ROLE {SERVING_ROLE} NOLOGIN; GRANT {SERVING_ROLE} TO the role that connects"
+            );
         }
         usable
     }
@@ -191,7 +195,7 @@ fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
 impl Ledger for PostgresLedger {
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
         let mut tx = self.writer.begin_with("BEGIN").await?;
-        let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *tx).await?;
+        let row = sqlx::query(LOCK_HEAD).fetch_optional(&mut *tx).await?.ok_or(LedgerError::HeadLost)?;
         let head = read_head(&row)?;
         refuse_half(head.position, restoring(head.position.0, row.try_get(3)?)?)?;
         Ok(Box::new(PostgresAppend { tx, head }))
@@ -199,7 +203,7 @@ impl Ledger for PostgresLedger {
 
     async fn head(&self) -> Result<Head, LedgerError> {
         let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
-        read_head(&head.fetch_one(&self.readers).await?)
+        read_head(&head.fetch_optional(&self.readers).await?.ok_or(LedgerError::HeadLost)?)
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
@@ -422,13 +426,13 @@ fn rolled_back(error: &sqlx::Error) -> bool {
 impl RestoreDoor for PostgresLedger {
     async fn restoring(&self) -> Result<Option<RestoreTarget>, LedgerError> {
         let select = sqlx::query("SELECT position, restoring FROM ledger.ledger_head WHERE id = 1");
-        let row = select.fetch_one(&self.readers).await?;
+        let row = select.fetch_optional(&self.readers).await?.ok_or(LedgerError::HeadLost)?;
         restoring(row.try_get(0)?, row.try_get(1)?)
     }
 
     async fn begin_restore(&self) -> Result<(Box<dyn RestoreTx>, Option<RestoreTarget>), LedgerError> {
         let mut tx = self.writer.begin_with("BEGIN").await?;
-        let row = sqlx::query(LOCK_HEAD).fetch_one(&mut *tx).await?;
+        let row = sqlx::query(LOCK_HEAD).fetch_optional(&mut *tx).await?.ok_or(LedgerError::HeadLost)?;
         let (head, target) = (read_head(&row)?, restoring(row.try_get(0)?, row.try_get(3)?)?);
         Ok((Box::new(PostgresAppend { tx, head }), target))
     }

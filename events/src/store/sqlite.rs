@@ -101,7 +101,8 @@ impl Ledger for SqliteLedger {
     }
 
     async fn head(&self) -> Result<Head, LedgerError> {
-        read_head(&sqlx::query(SELECT_HEAD).fetch_one(&self.file.readers).await?)
+        let head = sqlx::query(SELECT_HEAD).fetch_optional(&self.file.readers).await?;
+        read_head(&head.ok_or(LedgerError::HeadLost)?)
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
@@ -205,7 +206,8 @@ impl SqliteAppend {
         let tx = file.spot.begin().await?;
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         let row = tx.connection()?.prepare_cached(SELECT_HEAD).and_then(|mut select| select.query_row([], read));
-        let (position, recorded_at, frontier, mark): (i64, i64, Vec<u8>, _) = row.map_err(sqlite_failure)?;
+        let row: Option<(i64, i64, Vec<u8>, _)> = row.optional().map_err(sqlite_failure)?;
+        let (position, recorded_at, frontier, mark) = row.ok_or(LedgerError::HeadLost)?;
         let head = head_of(position, recorded_at, &frontier)?;
         Ok((Self { tx, head }, restoring(position, mark)?))
     }
@@ -284,7 +286,8 @@ fn insert(connection: &Connection, events: &[RecordedEvent], head: &Head) -> Res
 #[async_trait]
 impl RestoreDoor for SqliteLedger {
     async fn restoring(&self) -> Result<Option<RestoreTarget>, LedgerError> {
-        let row = sqlx::query(SELECT_HEAD).fetch_one(&self.file.readers).await?;
+        let row = sqlx::query(SELECT_HEAD).fetch_optional(&self.file.readers).await?;
+        let row = row.ok_or(LedgerError::HeadLost)?;
         restoring(row.try_get(0)?, row.try_get(3)?)
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use keyledger_events::{Position, RecordedEvent, SharedLedger};
+use keyledger_events::envelope::HashMismatch;
+use keyledger_events::{LedgerError, Position, RecordedEvent, SharedLedger};
 
 use super::progress::Progress;
 use super::{Rebuild, RebuildError};
@@ -128,7 +129,8 @@ pub(super) fn is_last(batch: &Batch) -> bool {
     batch.len() < BATCH_EVENTS
 }
 
-/// The events after `after` and up to `to`, at most a batch of them, decoded as far as any of the views wants them.
+/// The events after `after` and up to `to`, at most a batch of them, each checked against its hash and decoded as far as
+/// any of the views wants them: a view that is computed anew must not rest on what somebody changed.
 pub(super) async fn read(
     ledger: &SharedLedger,
     projections: &[Arc<dyn Projection>],
@@ -144,6 +146,12 @@ pub(super) async fn read(
     }
     // On a thread of its own: whoever waits for it writes the batch before meanwhile.
     let projections = projections.to_vec();
-    let decoded = tokio::task::spawn_blocking(move || Batch::decode(events, &projections)).await;
-    decoded.map_err(|error| RunnerError::from(sqlx::Error::Io(std::io::Error::other(error))).into())
+    let decode = move || {
+        events.iter().try_for_each(RecordedEvent::check_hash)?;
+        Ok(Batch::decode(events, &projections))
+    };
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    let decoded: Result<Batch, HashMismatch> =
+        decoded.map_err(|error| RunnerError::from(sqlx::Error::Io(std::io::Error::other(error))))?;
+    Ok(decoded.map_err(|changed| RunnerError::from(LedgerError::from(changed)))?)
 }

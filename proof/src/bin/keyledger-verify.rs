@@ -60,7 +60,9 @@ fn parse(mut given: impl Iterator<Item = String>) -> Result<Args, End> {
             "--json" => args.json = true,
             "--help" | "-h" => return Err(End::Said(USAGE.to_owned())),
             "--version" => return Err(End::Said(format!("keyledger-verify {}", env!("CARGO_PKG_VERSION")))),
-            option if option.starts_with("--") => return Err(End::Usage(format!("there is no option {option}"))),
+            option if option.starts_with('-') && option != "-" => {
+                return Err(End::Usage(format!("there is no option {option}")));
+            }
             _ if args.bundle.is_some() => return Err(End::Usage("one bundle at a time".to_owned())),
             _ => args.bundle = Some(argument),
         }

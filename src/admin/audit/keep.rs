@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::kept::NOTE_ENDING;
 use super::{KeptError, Verified, load, verify};
 use crate::app::App;
+use crate::draft::Draft;
 use crate::proofs::{LogKey, ProofsError, sign_now};
 
 /// The file with the log's key, in the folder of kept checkpoints.
@@ -101,9 +102,8 @@ fn pin(folder: &Path, log: &VerifierKey) -> Result<(), KeepError> {
 
 /// Writes a whole file or none.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = path.with_extension("draft");
-    let mut file = std::fs::File::create(&draft)?;
+    let (draft, mut file) = Draft::beside(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    std::fs::rename(&draft, path)
+    draft.finish()
 }

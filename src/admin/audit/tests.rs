@@ -138,6 +138,13 @@ async fn rows_that_go_or_change_places_are_missed(home: Home) -> TestResult {
         assert_bad(&home.app, bad, "inserted").await?;
         attacker.change(&format!("DELETE FROM @event WHERE position = {position}")).await?;
     }
+    // So far away that nobody lives to see all that is missing in between.
+    let far = i64::MAX;
+    attacker.change(&copy(far)).await?;
+    attacker.change(&format!("UPDATE @ledger_head SET position = {far}")).await?;
+    assert_bad(&home.app, last + 1, "inserted far away").await?;
+    attacker.change(&format!("UPDATE @ledger_head SET position = {last}")).await?;
+    attacker.change(&format!("DELETE FROM @event WHERE position = {far}")).await?;
     assert_good(&home.app).await?;
     Ok(())
 }
@@ -147,7 +154,15 @@ async fn the_head_row_fits_the_events(home: Home) -> TestResult {
     let attacker = home.attacker().await?;
     attacker.run("CREATE TABLE @head_before AS SELECT * FROM @ledger_head").await?;
     let zeros = attacker.bytes(&[0; 64]);
+    if matches!(attacker, Attacker::Postgres(_)) {
+        attacker.run("ALTER TABLE @ledger_head DROP CONSTRAINT ledger_head_restoring_check").await?;
+    }
+    let (mark, other) = (attacker.bytes(&[0; 40]), attacker.bytes(&[1]));
     let changes = [
+        ("position = 9223372036854775807", last + 1),
+        ("position = -1", 1),
+        (&format!("restoring = {mark}"), last),
+        (&format!("restoring = {other}"), last),
         ("position = position - 1", last),
         ("position = position + 1", last + 1),
         ("position = 0", 1),
@@ -161,8 +176,12 @@ async fn the_head_row_fits_the_events(home: Home) -> TestResult {
         assert_bad(&home.app, bad, change).await?;
         // Whoever is to say so must get in.
         refuse_without_keys(&*home.app.ledger, &**home.app.keys.vault()).await?;
+        assert_bad(&home.audited().await?, bad, change).await?;
         attacker.run("DELETE FROM @ledger_head").await?;
         assert_bad(&home.app, last, "the row is gone").await?;
+        assert_bad(&home.audited().await?, last, "the row is gone").await?;
+        let refused = home.another().await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(refused.contains("audit verify"), "nothing else is done with it: {refused}");
         attacker.change("INSERT INTO @ledger_head SELECT * FROM @head_before").await?;
     }
     assert_good(&home.app).await?;
@@ -200,6 +219,23 @@ async fn checkpoints_and_tiles_fit_the_events(home: Home) -> TestResult {
             attacker.run(&format!("DELETE FROM @{table}")).await?;
             attacker.run(&format!("INSERT INTO @{table} SELECT * FROM @{before}")).await?;
         }
+    }
+    assert_good(&home.app).await?;
+    // Made up for events that are yet to come: once they are there, nothing could be proved any more.
+    let kept = last / 256;
+    for (level, index) in [(1, kept), (2, 0), (9, 0)] {
+        let planted = format!("INSERT INTO @merkle_tile (level, idx, hash) VALUES ({level}, {index}, {root})");
+        attacker.change(&planted).await?;
+        let problem = assert_bad(&home.app, last + 1, &planted).await?;
+        assert!(problem.contains(&format!("level {level}")), "{problem}");
+        attacker.change(&format!("DELETE FROM @merkle_tile WHERE level = {level} AND idx = {index}")).await?;
+    }
+    // A hash that is none. PostgreSQL's own rules do not let it in.
+    if matches!(attacker, Attacker::Sqlite(_)) {
+        attacker.change("UPDATE @merkle_tile SET hash = x'01' WHERE level = 1 AND idx = 2").await?;
+        assert_bad(&home.app, 513, "a short hash").await?;
+        let before = "(SELECT hash FROM @tile_before WHERE level = 1 AND idx = 2)";
+        attacker.change(&format!("UPDATE @merkle_tile SET hash = {before} WHERE level = 1 AND idx = 2")).await?;
     }
     assert_good(&home.app).await?;
     // Another log's checkpoint, signed well.

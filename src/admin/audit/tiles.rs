@@ -2,7 +2,6 @@
 
 use keyledger_events::store::SharedProofStore;
 use keyledger_events::store::proofs::{PROOF_ROWS_MAX, StoredTile};
-use keyledger_proof::tile::TILE_HEIGHT;
 
 use super::walk::Tiles;
 use super::{Problem, Stopped};
@@ -12,6 +11,7 @@ pub(super) async fn check(proofs: &SharedProofStore, mut tiles: Tiles, head: i64
     let mut after = None;
     // The kept ones of a level have no gap: which are missing beyond them is yet to be computed.
     let mut kept_until = std::collections::HashMap::new();
+    let mut beyond: Option<StoredTile> = None;
     loop {
         let page = proofs.tiles(after, PROOF_ROWS_MAX).await?;
         let Some(StoredTile { level, index, .. }) = page.last().copied() else { break };
@@ -19,34 +19,37 @@ pub(super) async fn check(proofs: &SharedProofStore, mut tiles: Tiles, head: i64
         for tile in page {
             let until = kept_until.entry(tile.level).or_insert(0);
             if tile.index != *until {
-                return Err(Problem::new(first(tile.level, *until), missing(tile.level, *until)).into());
+                let missing = StoredTile { index: *until, ..tile };
+                let what = format!("{} is missing, but later ones are there", name(&missing));
+                return Err(Problem::new(missing.first(), what).into());
             }
             *until += 1;
-            // What is beyond the head was kept after the verification began.
-            if end(tile.level, tile.index) > head.unsigned_abs() {
-                continue;
-            }
-            if tiles.remove(&(tile.level, tile.index)) != Some(tile.hash) {
-                let StoredTile { level, index, .. } = tile;
-                let what = format!("tile hash {index} of level {level} does not fit the events");
-                return Err(Problem::new(first(level, index), what).into());
+            if tile.last() > head {
+                beyond = beyond.filter(|furthest| furthest.last() >= tile.last()).or(Some(tile));
+            } else if tiles.remove(&(tile.level, tile.index)) != Some(tile.hash) {
+                let what = format!("{} does not fit the events", name(&tile));
+                return Err(Problem::new(tile.first(), what).into());
             }
         }
     }
-    Ok(())
+    match beyond {
+        Some(tile) => follows_events(proofs, &tile).await,
+        None => Ok(()),
+    }
 }
 
-fn missing(level: u32, index: u64) -> String {
-    format!("tile hash {index} of level {level} is missing, but later ones are there")
+/// What is beyond the head was kept after the verification began, for events that are there by now; or somebody made it
+/// up, or cut off the events under it.
+async fn follows_events(proofs: &SharedProofStore, tile: &StoredTile) -> Result<(), Stopped> {
+    let end = proofs.edges().await?.last.unwrap_or(0);
+    if tile.last() <= end {
+        return Ok(());
+    }
+    let (name, last) = (name(tile), tile.last());
+    let what = format!("{name} is over events up to position {last}, but the ledger ends at {end}");
+    Err(Problem::new(end.saturating_add(1), what).into())
 }
 
-/// The first position under a tile's hash.
-fn first(level: u32, index: u64) -> i64 {
-    let before = index.checked_shl(level.saturating_mul(TILE_HEIGHT)).unwrap_or(0);
-    i64::try_from(before).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// The last position under a tile's hash.
-fn end(level: u32, index: u64) -> u64 {
-    index.saturating_add(1).checked_shl(level.saturating_mul(TILE_HEIGHT)).unwrap_or(u64::MAX)
+fn name(tile: &StoredTile) -> String {
+    format!("tile hash {} of level {}", tile.index, tile.level)
 }

@@ -84,6 +84,9 @@ impl Walk {
 
     /// Compares the head row with the events.
     pub(super) fn end(&self, edges: &Edges, head: i64) -> Result<(), Problem> {
+        if head < 0 {
+            return Err(Problem::new(1, format!("the ledger's end is {head} in the head row")));
+        }
         if self.position < head {
             return Err(Problem::new(self.position + 1, "the event is missing, and nothing is stored after it"));
         }
@@ -96,6 +99,11 @@ impl Walk {
         }
         if row.frontier != self.tree.to_bytes() {
             return Err(Problem::new(head, "the Merkle tree of the head row does not fit the events"));
+        }
+        if let Some(mark) = &row.restoring {
+            let what =
+                format!("the head row says that the ledger is being restored, which it is not: {}", hex::encode(mark));
+            return Err(Problem::new(head, what));
         }
         let recorded_at = self.recorded_at.map_or(0, Timestamp::as_microsecond);
         if row.recorded_at != recorded_at {

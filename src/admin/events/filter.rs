@@ -113,7 +113,7 @@ impl Reader {
     /// The next event that is wanted, up to the one at `to`; `None` when there is none (yet).
     ///
     /// # Errors
-    /// When the ledger does not answer.
+    /// When the ledger does not answer, or an event was changed.
     pub async fn next(&mut self, to: Position) -> Result<Option<RecordedEvent>, LedgerError> {
         while let Some(event) = self.step(to).await? {
             if self.filter.takes(&event) {
@@ -126,7 +126,7 @@ impl Reader {
     /// The next event, wanted or not, up to the one at `to`.
     ///
     /// # Errors
-    /// When the ledger does not answer.
+    /// When the ledger does not answer, or an event was changed.
     pub async fn step(&mut self, to: Position) -> Result<Option<RecordedEvent>, LedgerError> {
         if self.after >= to {
             return Ok(None);
@@ -151,7 +151,7 @@ impl Reader {
 
     async fn read(&self) -> Result<VecDeque<RecordedEvent>, LedgerError> {
         let streams = match &self.source {
-            Source::Ledger => return Ok(self.ledger.read(self.after, PAGE_EVENTS_MAX).await?.into()),
+            Source::Ledger => return Ok(self.ledger.read_checked(self.after, PAGE_EVENTS_MAX).await?.into()),
             Source::Streams(streams) => streams,
         };
         let mut page = Vec::new();

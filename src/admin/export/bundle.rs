@@ -3,7 +3,7 @@
 use keyledger_events::store::proofs::StoredCheckpoint;
 use keyledger_events::{RecordedEvent, SharedClock};
 use keyledger_proof::bundle::{BundleWriter, EventLine, Filter};
-use keyledger_proof::{Frontier, NoteSigner, check, path};
+use keyledger_proof::{NoteSigner, check, path};
 
 use super::ExportError;
 use crate::app::App;
@@ -21,7 +21,7 @@ pub(super) struct Bundle {
 /// How the events are proved.
 enum Proofs {
     /// All of them together give the root.
-    Whole(Frontier),
+    Whole,
     /// Each by itself.
     Each(Box<Tree>),
 }
@@ -35,7 +35,7 @@ enum Writing {
 impl Bundle {
     pub(super) fn new(app: &App, checkpoint: StoredCheckpoint, filter: Filter) -> Self {
         let proofs = if filter.is_everything() {
-            Proofs::Whole(Frontier::default())
+            Proofs::Whole
         } else {
             Proofs::Each(Box::new(Tree::new(app.proofs.clone(), checkpoint.size)))
         };
@@ -61,10 +61,7 @@ impl Bundle {
         let stream = event.stream.to_string();
         let line = EventLine::new(&event.leaf(&stream), event.occurred_at, event.recorded_at);
         let line = match &mut self.proofs {
-            Proofs::Whole(tree) => {
-                tree.push(event.leaf_hash);
-                line
-            }
+            Proofs::Whole => line,
             Proofs::Each(tree) => {
                 let index = event.position.0.unsigned_abs() - 1;
                 let ranges = path::inclusion(index, size).ok_or(ProofsError::NotYet { position: index + 1, size })?;
@@ -79,13 +76,8 @@ impl Bundle {
         Ok(())
     }
 
-    /// Ends it, if the events are those of the checkpoint.
+    /// Ends it. That the events are those of the checkpoint is known by then.
     pub(super) fn end(&mut self, key: &NoteSigner, out: &mut Vec<u8>) -> Result<(), ExportError> {
-        if let Proofs::Whole(tree) = &self.proofs
-            && (tree.size() != self.checkpoint.size || tree.root() != self.checkpoint.root)
-        {
-            return Err(ExportError::Changed);
-        }
         match std::mem::replace(&mut self.writer, Writing::Ended) {
             Writing::Begun(writer) => Ok(writer.end(key, out)?),
             Writing::NotYet | Writing::Ended => Ok(()),

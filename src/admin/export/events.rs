@@ -1,9 +1,14 @@
-//! The events of an export, page by page.
+//! The events of an export, page by page. What is left out is looked at as well: the log signs that an export has *all*
+//! events that its filter takes.
 
+use keyledger_events::store::proofs::StoredCheckpoint;
 use keyledger_events::store::{PAGE_EVENTS_MAX, SharedProofStore};
 use keyledger_events::{LedgerError, Position, RecordedEvent, SharedLedger, Timestamp};
+use keyledger_proof::Frontier;
 use keyledger_proof::bundle::Filter;
+use keyledger_proof::merkle::Hash;
 
+use super::ExportError;
 use crate::app::App;
 
 /// Payload bytes of a page at most, but for a single event that is larger.
@@ -16,17 +21,22 @@ pub(super) struct Events {
     filter: Filter,
     after: Position,
     to: Position,
+    /// The tree over what was looked at, where that begins with the first event.
+    tree: Option<Frontier>,
+    root: Hash,
 }
 
 impl Events {
-    /// Begins with the first event that may be wanted.
-    pub(super) async fn begin(app: &App, filter: Filter, to: Position) -> Result<Self, LedgerError> {
+    /// Begins with the first event that may be wanted, of those that `checkpoint` is over.
+    pub(super) async fn begin(app: &App, filter: Filter, checkpoint: &StoredCheckpoint) -> Result<Self, LedgerError> {
         let (ledger, proofs) = (app.ledger.clone(), app.proofs.clone());
+        let to = Position(i64::try_from(checkpoint.size).unwrap_or(i64::MAX));
         let mut after = Position(filter.after.unwrap_or(0).clamp(0, to.0));
         if let Some(from) = filter.from {
             after = after.max(before(&ledger, from, to).await?);
         }
-        Ok(Self { ledger, proofs, filter, after, to })
+        let tree = (after == Position::START).then(Frontier::default);
+        Ok(Self { ledger, proofs, filter, after, to, tree, root: checkpoint.root })
     }
 
     /// The last position that was looked at.
@@ -35,26 +45,46 @@ impl Events {
     }
 
     /// The wanted events of the next page, which may be none; `None` behind the last page.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, LedgerError> {
+    ///
+    /// # Errors
+    /// When an event is missing or was changed, wanted or not.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<RecordedEvent>>, ExportError> {
         if self.after >= self.to {
             return Ok(None);
         }
         let events = self.fitting().await?;
-        let mut page = self.ledger.read(self.after, events).await?;
+        let mut page = self.ledger.read_checked(self.after, events).await?;
         page.retain(|event| event.position <= self.to);
-        let Some(last) = page.last() else {
-            // An event is missing; whoever counts finds out.
-            self.after = self.to;
-            return Ok(None);
-        };
+        self.follow(&page)?;
         // Times of record never go back.
-        let over = self.filter.until.is_some_and(|until| last.recorded_at >= until);
-        self.after = if over { self.to } else { last.position };
+        let over = page.last().zip(self.filter.until).is_some_and(|(last, until)| last.recorded_at >= until);
+        if over {
+            self.after = self.to;
+        }
         let takes = |event: &RecordedEvent| {
             self.filter.takes(event.position.0, event.team.0, &event.event_type, event.recorded_at)
         };
         page.retain(takes);
         Ok(Some(page))
+    }
+
+    /// Takes a page, in which no event may be missing. At the checkpoint's end the tree must be the one that was signed:
+    /// an event that was changed together with its hash is found there.
+    fn follow(&mut self, page: &[RecordedEvent]) -> Result<(), ExportError> {
+        if page.is_empty() {
+            return Err(ExportError::Missing(self.after.next()));
+        }
+        for event in page {
+            if event.position != self.after.next() {
+                return Err(ExportError::Missing(self.after.next()));
+            }
+            self.after = event.position;
+            if let Some(tree) = &mut self.tree {
+                tree.push(event.leaf_hash);
+            }
+        }
+        let other = self.tree.as_ref().is_some_and(|tree| tree.root() != self.root);
+        if self.after == self.to && other { Err(ExportError::Changed) } else { Ok(()) }
     }
 
     /// How many of the next events make a page.

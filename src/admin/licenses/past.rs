@@ -43,7 +43,7 @@ async fn fold_all(
     let mut licenses: BTreeMap<(TeamId, Uuid), License> = BTreeMap::new();
     let mut after = Position::START;
     loop {
-        let page = app.ledger.read(after, PAGE_EVENTS_MAX).await?;
+        let page = app.ledger.read_checked(after, PAGE_EVENTS_MAX).await?;
         let Some(last) = page.last() else { return Ok(licenses) };
         after = last.position;
         for recorded in &page {

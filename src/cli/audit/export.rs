@@ -1,10 +1,9 @@
 //! `keyledger audit export`
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use keyledger_events::Timestamp;
 use keyledger_proof::bundle::Filter;
@@ -12,17 +11,22 @@ use serde_json::json;
 
 use super::verify;
 use crate::admin::export::{Export, Format};
+use crate::admin::teams;
 use crate::app::App;
 use crate::cli::args::{AnyTeamArg, time};
 use crate::cli::output::{Output, OutputError, note};
+use crate::draft::Draft;
 use crate::proofs::{LogKey, sign_now};
+
+/// Links that are followed; as many as Linux follows.
+const LINKS_MAX: usize = 40;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExportArgs {
     /// A bundle with proofs (lines of JSON), or a table.
     #[arg(long, value_enum)]
     format: FormatArg,
-    /// The file; - is standard output.
+    /// The file, a pipe or a device; - is standard output.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -59,30 +63,28 @@ pub(super) async fn run(app: &App, args: ExportArgs, output: &mut Output) -> any
         types: args.types,
         after: args.after,
     };
+    if let Some(team) = args.team.team {
+        teams::expect_recorded(app, team).await?;
+    }
     let key = LogKey::open(&app.keys).await?;
     let checkpoint = sign_now(app, &key).await?;
     let size = checkpoint.size;
     let mut export = Export::begin(app, key, format, filter, checkpoint).await?;
     if args.out == Path::new("-") {
-        let events = copy(&mut export, size, std::io::stdout().lock()).await?;
+        let failed = |error| OutputError::from(error).into();
+        let events = copy(&mut export, size, io::stdout().lock(), failed).await?;
         note(&format!("{events} events of {size} written"));
         return Ok(());
     }
-    // A file that is there is complete: what breaks off leaves none.
-    let draft = draft(&args.out);
-    let at = || format!("cannot write {}", draft.display());
-    let file = File::create(&draft).with_context(at)?;
-    let copied = copy(&mut export, size, &file).await;
-    let done = copied.and_then(|events| {
-        file.sync_all().with_context(at)?;
-        std::fs::rename(&draft, &args.out).with_context(|| format!("cannot write {}", args.out.display()))?;
-        Ok(events)
-    });
-    if done.is_err() {
-        // What is left of it is of no use, and the reason is told anyway.
-        let _ = std::fs::remove_file(&draft);
-    }
-    let events = done?;
+    let events = match std::fs::metadata(&args.out) {
+        // A pipe or a device takes what it is given, and stays what it is.
+        Ok(found) if !found.is_file() => {
+            let target =
+                OpenOptions::new().write(true).open(&args.out).map_err(|error| unwritable(&args.out, error))?;
+            copy(&mut export, size, target, |error| unwritable(&args.out, error)).await?
+        }
+        _ => write_file(&mut export, size, &args.out).await?,
+    };
     match output.json {
         true => output.document(&json!({ "file": args.out, "events": events, "checkpoint": size }))?,
         false => output.line(&format!("{events} events of {size} written to {}", args.out.display()))?,
@@ -90,22 +92,45 @@ pub(super) async fn run(app: &App, args: ExportArgs, output: &mut Output) -> any
     Ok(())
 }
 
-/// Beside the file, so that it can be renamed.
-fn draft(out: &Path) -> PathBuf {
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    out.with_file_name(name)
+/// A file that is there is complete: what breaks off leaves none. Where a link leads to the file, the link stays.
+async fn write_file(export: &mut Export, size: u64, out: &Path) -> anyhow::Result<u64> {
+    let failed = |error| unwritable(out, error);
+    let (draft, file) = Draft::beside(&followed(out)).map_err(failed)?;
+    let events = copy(export, size, &file, failed).await?;
+    file.sync_all().and_then(|()| draft.finish()).map_err(failed)?;
+    Ok(events)
+}
+
+fn unwritable(out: &Path, error: io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("cannot write {}", out.display()))
+}
+
+/// Where a path leads to, whether that is there or not.
+fn followed(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => break,
+        }
+    }
+    path
 }
 
 /// Writes piece by piece; the number of events.
-async fn copy(export: &mut Export, size: u64, mut to: impl Write) -> anyhow::Result<u64> {
+async fn copy(
+    export: &mut Export,
+    size: u64,
+    mut to: impl Write,
+    failed: impl Fn(io::Error) -> anyhow::Error,
+) -> anyhow::Result<u64> {
     let bar = verify::bar();
     let done = async {
         while let Some(piece) = export.next().await? {
-            to.write_all(&piece).map_err(OutputError::from)?;
+            to.write_all(&piece).map_err(&failed)?;
             verify::draw(&bar, export.position().0, i64::try_from(size).unwrap_or(i64::MAX));
         }
-        to.flush().map_err(OutputError::from)?;
+        to.flush().map_err(&failed)?;
         anyhow::Ok(export.written())
     };
     let done = done.await;

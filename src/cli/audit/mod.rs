@@ -61,8 +61,12 @@ pub(super) enum AuditCommand {
 impl AuditCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         // Nothing here needs a view: history can be proved while a view is broken.
+        let reads = match self {
+            Self::Verify { .. } | Self::Keep { .. } => Reads::Doubtful,
+            _ => Reads::NoViews,
+        };
         global
-            .with_app(Reads::NoViews, async |app, output| match self {
+            .with_app(reads, async |app, output| match self {
                 Self::Verify { checkpoint } => verify::run(app, &checkpoint, output).await,
                 Self::Keep { to } => keep::run(app, &to, output).await,
                 Self::Checkpoint { sign } => prove::checkpoint(app, sign, output).await,

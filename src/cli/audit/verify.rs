@@ -18,7 +18,9 @@ pub(super) async fn run(app: &App, checkpoints: &[PathBuf], output: &mut Output)
     let key = LogKey::open(&app.keys).await?;
     let mut kept = Vec::new();
     for path in checkpoints {
-        kept.extend(audit::load(path, key.key())?);
+        let found = audit::load(path, key.key())?;
+        anyhow::ensure!(!found.is_empty(), "{} holds no checkpoint (*.checkpoint) to compare with", path.display());
+        kept.extend(found);
     }
     let bar = bar();
     let verified = audit::verify(app, key.key(), kept, |done, all| draw(&bar, done, all)).await;

@@ -35,19 +35,18 @@ pub(super) async fn list(Auditor(access): Auditor, State(front): State<Front>, u
     let query = AuditQuery::read(&uri, &["from", "until", "type", "stream", "license", "after", "limit"])?;
     let limit = query.limit(LIMIT, LIMIT_MAX)?;
     let ledger = &front.app.ledger;
-    let internal = |error: keyledger_events::LedgerError| ApiError::internal(&error);
-    let (mut after, mut last) = (query.position("after")?, ledger.head().await.map_err(internal)?.position);
+    let (mut after, mut last) = (query.position("after")?, ledger.head().await?.position);
     if let Some(from) = query.time("from")? {
-        after = after.max(ledger.last_before(from).await.map_err(internal)?);
+        after = after.max(ledger.last_before(from).await?);
     }
     if let Some(until) = query.time("until")? {
-        last = last.min(ledger.last_before(until).await.map_err(internal)?);
+        last = last.min(ledger.last_before(until).await?);
     }
     let mut reader = reader(&front, &access, filter(&query, &access)?, after);
     let mut events = Vec::new();
     let mut ended = false;
     while u32::try_from(events.len()).is_ok_and(|found| found < limit) && reader.scanned() < SCANNED_MAX {
-        match reader.step(last).await.map_err(internal)? {
+        match reader.step(last).await? {
             Some(event) if reader.wants(&event) => events.push(EventJson::new(&event)),
             Some(_) => {}
             None => {
@@ -99,7 +98,7 @@ pub(super) async fn show(
     Path((_, position)): Path<(String, String)>,
 ) -> Result<Reply, ApiError> {
     let position = query::position(&position, "position")?;
-    let found = front.app.ledger.read_at(&[position]).await.map_err(|error| ApiError::internal(&error))?;
+    let found = front.app.ledger.read_at(&[position]).await?;
     // Another team's events are nobody's business here, not even that they are there.
     let ours: Vec<_> = found.into_iter().filter(|event| event.team == access.team_id).collect();
     let entries = Entry::describe(&front.app, &mut Causes::of(access.team_id), &ours).await?;

@@ -80,7 +80,7 @@ pub(in crate::http) async fn file(
         let details = format!("{EXPORTS_MAX} exports are under way; try again when they are done");
         ApiError::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT", details)
     })?;
-    let newest = front.app.proofs.newest_checkpoint().await.map_err(|error| ApiError::internal(&error))?;
+    let newest = front.app.proofs.newest_checkpoint().await?;
     let newest = newest.ok_or_else(|| refused(ProofsError::NotYet { position: 1, size: 0 }))?;
     let export = Export::begin(&front.app, front.log_key.clone(), format, filter, newest).await;
     let export = export.map_err(|error| match error {

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
-use keyledger_events::Position;
+use keyledger_events::{LedgerError, Position};
 
 use crate::http::Front;
 use crate::http::access::Auditor;
@@ -22,7 +22,7 @@ use crate::proofs::{self, CheckpointJson, Consistency, Inclusion, ProofsError, c
     security(("bearer" = []))
 )]
 pub(in crate::http) async fn checkpoint(_: Auditor, State(front): State<Front>) -> Result<Reply, ApiError> {
-    let newest = front.app.proofs.newest_checkpoint().await.map_err(|error| ApiError::internal(&error))?;
+    let newest = front.app.proofs.newest_checkpoint().await?;
     let newest = newest.ok_or_else(|| refused(ProofsError::NotYet { position: 1, size: 0 }))?;
     Reply::ok("Checkpoint retrieved", &checkpoint_json(&front.log_key, &newest))
 }
@@ -77,6 +77,7 @@ pub(super) fn refused(error: ProofsError) -> ApiError {
         }
         ProofsError::NotYet { .. } | ProofsError::Empty => ApiError::new(StatusCode::CONFLICT, "CONFLICT", details),
         ProofsError::Order { .. } => ApiError::bad_request(details),
+        ProofsError::Hash(found) | ProofsError::Ledger(LedgerError::Hash(found)) => ApiError::changed(&found),
         error => ApiError::internal(&error),
     }
 }

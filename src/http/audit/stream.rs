@@ -56,7 +56,7 @@ pub(super) async fn follow(
 ) -> Result<Response, ApiError> {
     let query = AuditQuery::read(&uri, &["type", "stream", "license", "after"])?;
     let filter = filter(&query, &access)?;
-    let head = front.app.ledger.head().await.map_err(|error| ApiError::internal(&error))?.position;
+    let head = front.app.ledger.head().await?.position;
     let after = match last_seen(&headers, &query)? {
         None => head,
         Some(seen) if seen <= head => seen,
@@ -109,8 +109,7 @@ fn expiry(access: &Access) -> Option<Timestamp> {
 async fn revoked_since(front: &Front, access: &Access) -> Result<bool, ApiError> {
     let stream = StreamId::new(StreamKind::Team, access.team_id.0);
     let known = access.team.config.version;
-    let since = front.app.ledger.read_stream_after(access.team_id, stream, known).await;
-    let since = since.map_err(|error| ApiError::internal(&error))?;
+    let since = front.app.ledger.read_stream_after(access.team_id, stream, known).await?;
     Ok(since.iter().any(|event| revokes(event, access.team_id, access.key_id)))
 }
 

@@ -9,6 +9,7 @@ mod sqlite;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use keyledger_proof::tile::TILE_HEIGHT;
 
 use super::LedgerError;
 use crate::clock::Timestamp;
@@ -54,6 +55,33 @@ pub struct StoredTile {
     pub hash: Hash,
 }
 
+impl StoredTile {
+    /// The first position under it.
+    pub fn first(&self) -> i64 {
+        first_under(self.level, self.index)
+    }
+
+    /// The last position under it.
+    pub fn last(&self) -> i64 {
+        positions(self.level, self.index.saturating_add(1))
+    }
+}
+
+/// The first position under a hash of a level. Those of level 0 are the events' leaf hashes.
+fn first_under(level: u32, index: u64) -> i64 {
+    positions(level, index).saturating_add(1)
+}
+
+/// How many positions the first hashes of a level are over; no more than there can be.
+fn positions(level: u32, hashes: u64) -> i64 {
+    let of_one = 1_u128.checked_shl(level.saturating_mul(TILE_HEIGHT));
+    let all = of_one.and_then(|of_one| of_one.checked_mul(hashes.into()));
+    match hashes {
+        0 => 0,
+        _ => all.and_then(|all| i64::try_from(all).ok()).unwrap_or(i64::MAX),
+    }
+}
+
 /// The ends of the ledger as they stand, read at one moment and not believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edges {
@@ -74,6 +102,8 @@ pub struct RawHead {
     pub recorded_at: i64,
     /// The frontier's bytes.
     pub frontier: Vec<u8>,
+    /// What a restore under way works towards; nothing in a whole ledger.
+    pub restoring: Option<Vec<u8>>,
 }
 
 /// What a ledger keeps for auditors.

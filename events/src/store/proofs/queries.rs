@@ -77,7 +77,7 @@ macro_rules! proof_store {
                     if index != expected {
                         break;
                     }
-                    hashes.push(hash(index, row.try_get(1)?)?);
+                    hashes.push(hash(first_under(level, index.unsigned_abs()), row.try_get(1)?)?);
                 }
                 Ok(hashes)
             }
@@ -113,7 +113,8 @@ macro_rules! proof_store {
                     .map(|row| {
                         let (level, index): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
                         let level = u32::try_from(level).unwrap_or(u32::MAX);
-                        Ok(StoredTile { level, index: index.unsigned_abs(), hash: hash(index, row.try_get(2)?)? })
+                        let index = index.unsigned_abs();
+                        Ok(StoredTile { level, index, hash: hash(first_under(level, index), row.try_get(2)?)? })
                     })
                     .collect()
             }
@@ -126,7 +127,7 @@ macro_rules! proof_store {
                     "event), ",
                     "(SELECT max(position) FROM ",
                     $tables,
-                    "event), head.position, head.recorded_at, head.frontier ",
+                    "event), head.position, head.recorded_at, head.frontier, head.restoring ",
                     "FROM (SELECT 1 AS one) AS always LEFT JOIN ",
                     $tables,
                     "ledger_head AS head ON head.id = 1"
@@ -136,7 +137,8 @@ macro_rules! proof_store {
                 let head = match position {
                     None => None,
                     Some(position) => {
-                        Some(RawHead { position, recorded_at: row.try_get(3)?, frontier: row.try_get(4)? })
+                        let (recorded_at, frontier) = (row.try_get(3)?, row.try_get(4)?);
+                        Some(RawHead { position, recorded_at, frontier, restoring: row.try_get(5)? })
                     }
                 };
                 Ok(Edges { head, first: row.try_get(0)?, last: row.try_get(1)? })

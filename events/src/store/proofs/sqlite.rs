@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::checked::{RawEvent, strange_column as bad};
-use super::{Checked, Edges, PROOF_ROWS_MAX, RawHead, Stored, StoredCheckpoint, StoredTile};
+use super::{Checked, Edges, PROOF_ROWS_MAX, RawHead, Stored, StoredCheckpoint, StoredTile, first_under};
 use crate::id::Position;
 use crate::merkle::Hash;
 use crate::store::row::COLUMNS;
