@@ -177,8 +177,8 @@ async fn list(
     if let Some(as_of) = as_of {
         let past = licenses::list_as_of(app, team, as_of, limit).await?;
         for (team, license) in &past.licenses {
-            let used = used.of(app, *team, license.id).await?.filter(|at| *at <= past.time);
-            let license = describe_used(app, *team, license, past.time, used).await?;
+            let used = used.of(app, *team, license.id).await?;
+            let license = describe_used(app, *team, license, past.time, used).await?.as_of(past.time);
             rows.push(&license, || row(&license))?;
         }
         return Ok(rows.finish("no licences")?);

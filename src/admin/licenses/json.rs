@@ -97,6 +97,12 @@ impl LicenseJson {
         }
     }
 
+    /// As it is shown for a moment that has passed. Only the latest use is kept. Where that was later, nobody knows when the
+    /// licence was used before; it was in use, and is not called INACTIVE.
+    pub fn as_of(self, moment: Timestamp) -> Self {
+        Self { last_used_at: self.last_used_at.filter(|at| *at <= moment), ..self }
+    }
+
     /// The status as it is written.
     pub fn status_word(&self) -> &'static str {
         match self.status {
@@ -137,7 +143,7 @@ pub async fn describe_used(
     Ok(LicenseJson::new(team, license, key, now, last_used_at))
 }
 
-/// As [`describe`], at a moment that has passed: it was not used later.
+/// As [`describe`], at a moment that has passed.
 ///
 /// # Errors
 /// As [`describe`].
@@ -147,7 +153,7 @@ pub async fn describe_as_of(
     license: &License,
     moment: Timestamp,
 ) -> Result<LicenseJson, AdminError> {
-    describe_used(app, team, license, moment, used_by(app, team, license, moment).await?).await
+    Ok(describe(app, team, license, moment).await?.as_of(moment))
 }
 
 /// As [`describe_as_of`], for those who may see that there is a key and not which one.
@@ -160,22 +166,12 @@ pub async fn describe_sealed(
     license: &License,
     moment: Timestamp,
 ) -> Result<Value, AdminError> {
-    let used = used_by(app, team, license, moment).await?;
+    let used = app.activity.last_used(team, Some(&[license.id])).await?.get(&license.id).copied();
     let unwritable = |error: serde_json::Error| AdminError::Invalid(format!("the licence has no JSON form: {error}"));
-    let mut json = serde_json::to_value(LicenseJson::new(team, license, None, moment, used)).map_err(unwritable)?;
+    let shown = LicenseJson::new(team, license, None, moment, used).as_of(moment);
+    let mut json = serde_json::to_value(shown).map_err(unwritable)?;
     json["key"] = serde_json::to_value(&license.key).map_err(unwritable)?;
     Ok(json)
-}
-
-/// When a licence was last used, as far as a moment tells.
-async fn used_by(
-    app: &App,
-    team: TeamId,
-    license: &License,
-    moment: Timestamp,
-) -> Result<Option<Timestamp>, AdminError> {
-    let used = app.activity.last_used(team, Some(&[license.id])).await?;
-    Ok(used.get(&license.id).copied().filter(|at| *at <= moment))
 }
 
 #[cfg(test)]

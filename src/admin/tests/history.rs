@@ -1,19 +1,25 @@
 //! What history shows: licences as they were, events in order, sealed values opened on request.
 
 use keyledger_events::event::license::{ExpirationStart, LicenseRevoked};
-use keyledger_events::{AppendRequest, Event, NewEvent, Position, Provenance, StreamId, TeamId};
+use keyledger_events::{
+    AppendRequest, Event, LedgerError, NewEvent, Position, Provenance, StreamId, TeamId, Timestamp,
+};
 use keyledger_projections::LicenseStatus;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::admin::AdminError;
 use crate::admin::as_of::AsOf;
 use crate::admin::events::{EventFilter, Reader, describe};
-use crate::admin::licenses::{list_as_of, show_as_of};
+use crate::admin::licenses::{describe_as_of, describe_sealed, list_as_of, show_as_of};
+use crate::admin::timeline::{About, Causes, page};
 use crate::app::App;
 use crate::test_support::{DAY, Home, TestResult, noon_and, stories};
 
 stories!(
     licences_are_shown_as_they_were,
+    a_licence_that_was_used_later_is_not_called_inactive,
+    what_somebody_changed_is_not_shown,
     sealed_values_are_opened_only_on_request,
     history_is_read_in_order_of_position,
 );
@@ -55,6 +61,48 @@ async fn licences_are_shown_as_they_were(home: Home) -> TestResult {
         let (_, license, now) = show_as_of(&home.app, None, &third, AsOf::Time(noon_and(days * DAY))).await?;
         assert_eq!(license.status(now, None), expected);
     }
+    Ok(())
+}
+
+async fn a_licence_that_was_used_later_is_not_called_inactive(home: Home) -> TestResult {
+    use LicenseStatus::{Active, Inactive};
+    let used = home.issue(&[home.one_off(None, ExpirationStart::Creation)]).await?[0].id;
+    let unused = home.issue(&[home.one_off(None, ExpirationStart::Creation)]).await?[0].id;
+    let at = |days: i64| noon_and(days * DAY);
+    // What was noted of earlier uses is gone: only the latest is kept.
+    home.app.activity.used(home.team, used, at(10));
+    home.app.activity.used(home.team, used, at(50));
+    let shown = async |id: Uuid, day: i64| -> TestResult<(LicenseStatus, Option<Timestamp>)> {
+        let (team, license, now) = show_as_of(&home.app, None, &id.to_string(), AsOf::Time(at(day))).await?;
+        let shown = describe_as_of(&home.app, team, &license, now).await?;
+        let sealed = describe_sealed(&home.app, team, &license, now).await?;
+        assert_eq!(sealed["status"], serde_json::to_value(shown.status)?, "an auditor is told the same");
+        assert_eq!(sealed["lastUsedAt"], serde_json::to_value(shown.last_used_at)?);
+        Ok((shown.status, shown.last_used_at))
+    };
+    assert_eq!(shown(used, 20).await?, (Active, None), "nobody knows when");
+    assert_eq!(shown(used, 45).await?, (Active, None));
+    assert_eq!(shown(used, 60).await?, (Active, Some(at(50))));
+    assert_eq!(shown(used, 81).await?, (Inactive, Some(at(50))));
+    assert_eq!(shown(unused, 20).await?, (Active, None));
+    assert_eq!(shown(unused, 45).await?, (Inactive, None));
+    Ok(())
+}
+
+async fn what_somebody_changed_is_not_shown(home: Home) -> TestResult {
+    let stream = home.issue(&[home.one_off(None, ExpirationStart::Creation)]).await?[0];
+    let head = home.app.ledger.head().await?.position;
+    let attacker = home.attacker().await?;
+    attacker.change(&format!("UPDATE @event SET actor = 'nobody' WHERE stream = '{stream}'")).await?;
+    let changed = |error: AdminError| matches!(error, AdminError::Ledger(LedgerError::Hash(_)));
+    let past = list_as_of(&home.app, None, AsOf::Position(head), None).await;
+    assert!(past.err().is_some_and(changed), "the list as it was");
+    let mut reader = Reader::new(home.app.ledger.clone(), EventFilter::default(), Position(1));
+    assert!(reader.next(head).await.err().is_some_and(|error| changed(error.into())), "events one by one");
+    let day = noon_and(0).to_string()[..10].parse()?;
+    let about = About::Day(day);
+    let told = page(&home.app, &mut Causes::of(home.team), home.team, about, Position::START, 10).await;
+    assert!(told.err().is_some_and(changed), "the day's timeline");
     Ok(())
 }
 
