@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::app::STRIPE_SECRET;
 use crate::support::compose::{Checkout, Layout, id_of, polymart};
-use crate::support::stripe_api::session_line;
-use crate::support::{Backend, Error, TestApp, TestResult, on_both_stores};
+use crate::support::stripe_api::{TEST_KEY, session_line};
+use crate::support::{Backend, Error, TestApp, TestResult, now, on_both_stores, sign};
 
 on_both_stores!(
     deliveries_are_searched,
     a_delivery_is_shown_with_its_history_and_its_payload_on_demand,
     all_that_is_rejected_for_one_reason_is_retried,
     a_delivery_is_ignored_for_good_and_says_by_whom_and_why,
+    of_two_teams_that_have_a_delivery_one_is_named,
     ignoring_and_interpreting_at_once_end_in_one_conclusion,
     the_inbox_is_for_admins,
 );
@@ -185,6 +187,33 @@ async fn a_delivery_is_ignored_for_good_and_says_by_whom_and_why(backend: Backen
     assert_eq!(retried.data()?["outcome"], "applied", "{retried:?}");
     app.settle().await?;
     assert_eq!(app.licenses().await?.len(), 2);
+    Ok(())
+}
+
+async fn of_two_teams_that_have_a_delivery_one_is_named(backend: Backend) -> TestResult {
+    let (app, [_, rejected, _]) = busy(backend).await?;
+    let id = id_of(&rejected);
+    app.server.cli(&["inbox", "show", id, "--json"]).await?;
+    let twice = app.server.cli_output(&["inbox", "retry", id, "--query", "ipLimit=2"], None).await?;
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("--query is for Polymart"), "{twice:?}");
+
+    // Another team of the seller has an endpoint in the same account.
+    let team = app.server.cli(&["team", "create", "Another Team", "--json"]).await?["id"].take();
+    let team = team.as_str().ok_or("no team")?;
+    let connect = ["integration", "set", "stripe", "--team", team, "--webhook-secret", STRIPE_SECRET];
+    app.server.cli(&[connect.as_slice(), &["--api-key", TEST_KEY, "--api-base", &app.stripe.url()]].concat()).await?;
+    let body = serde_json::to_vec(&rejected)?;
+    let signature = sign::stripe(&[STRIPE_SECRET], now(), &body)?;
+    let path = format!("/api/v1/integrations/stripe?teamId={team}");
+    assert_eq!(app.post(&path, &[("stripe-signature", &signature)], body).await?.status, 200);
+    for args in [&["inbox", "show", id][..], &["inbox", "retry", id], &["inbox", "ignore", id, "--reason", "a test"]] {
+        let output = app.server.cli_output(args, None).await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("--team") && said.contains(team), "{args:?}: {said}");
+    }
+    let shown = app.server.cli(&["inbox", "show", id, "--team", team, "--json"]).await?;
+    assert_eq!(shown["teamId"], team);
+    assert_eq!(app.entry(id).await?.outcome, "rejected", "nothing was done to either");
     Ok(())
 }
 

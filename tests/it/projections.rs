@@ -14,6 +14,7 @@ on_both_stores!(
     one_at_a_time_works_on_a_view,
     one_goes_back_to_the_build_before_with_all_that_came_since,
     a_row_changed_by_hand_is_found_and_mended,
+    a_view_that_nobody_remembers_is_made_again,
     a_rebuild_that_is_killed_leaves_the_serving_build,
     views_are_for_admins,
 );
@@ -156,6 +157,19 @@ async fn a_row_changed_by_hand_is_found_and_mended(backend: Backend) -> TestResu
     assert!(String::from_utf8_lossy(&output.stderr).contains("projections rebuild inbox"));
     app.server.cli(&["projections", "rebuild", "inbox", "--json"]).await?;
     assert!(verified(&app, "inbox").await?["matches"] == true);
+    Ok(())
+}
+
+async fn a_view_that_nobody_remembers_is_made_again(backend: Backend) -> TestResult {
+    let app = sold(backend, 5).await?;
+    app.settle().await?;
+    database::run(&app.server, "views", "DELETE FROM {}projection WHERE name = 'licenses'").await?;
+    assert_eq!(app.licenses().await?.len(), 5, "its table is still there, and stands in nobody's way");
+    assert!(verified(&app, "licenses").await?["matches"] == true);
+    let answer = app.post_polymart(&polymart::purchase(polymart::user(), 7), &app.product_query()).await?;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    app.settle().await?;
+    assert_eq!(app.licenses().await?.len(), 6, "the server goes on with it");
     Ok(())
 }
 

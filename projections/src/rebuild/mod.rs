@@ -228,9 +228,9 @@ impl<'a> Rebuild<'a> {
         let projection = runner.projection(name)?;
         // Makes the serving build first, where there is none.
         runner.inner.ensure_once().await?;
-        // The lock keeps others from making builds of this view; runners need not wait while a table is made.
+        // Nobody may make a build of the same number meanwhile; runners wait for as long as it takes to make a table.
         let mut tx = runner.inner.views.begin().await?;
-        let builds = bookkeeping::read_in(&mut tx).await?;
+        let builds = bookkeeping::lock_all(&mut tx).await?;
         for left in builds.iter().filter(|build| build.name == name && build.status == BuildStatus::Building) {
             bookkeeping::drop_build(&mut tx, left).await?;
         }

@@ -159,8 +159,8 @@ impl Inner {
         bookkeeping::save(tx, &retried, self.clock.now()).await
     }
 
-    /// Makes an empty table for the next build of a view. A build beside the serving one gets its indexes when it
-    /// is filled, which is faster.
+    /// Makes an empty table for the next build of a view, of `builds`, which the transaction has locked. A build beside the
+    /// serving one gets its indexes when it is filled, which is faster.
     pub(crate) async fn begin_build(
         &self,
         tx: &mut Tx,
@@ -171,6 +171,8 @@ impl Inner {
         let version = bookkeeping::next_version(builds, projection.name());
         let build = Build::new(projection.name(), version, projection.version(), status);
         let table = tx.table(&build.name, build.version);
+        // A table of that name belongs to nobody: its row in the bookkeeping was lost.
+        tx.run(&format!("DROP TABLE IF EXISTS {table}")).await?;
         let create = projection.table().create(tx.is_postgres(), &table);
         tx.run(&create).await?;
         if status == BuildStatus::Live {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use keyledger_events::event::inbox::Provider;
 use keyledger_events::{TeamId, Timestamp};
-use keyledger_projections::{InboxEntry, InboxFilter, Outcome, Page, QueryError, view};
+use keyledger_projections::{InboxEntry, InboxFilter, Outcome, Page, QueryError, TeamViews, view};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -111,25 +111,36 @@ pub async fn page(app: &App, team: TeamId, filter: &InboxFilter, page: Page) -> 
     Ok(app.views.team(team).search_inbox(filter, page).await?)
 }
 
-/// A provider event by our id or the provider's, of one team or of any.
+/// A provider event by our id or the provider's, of one team or of any. A provider tells the same event to several teams
+/// where their endpoints are in one account of it: then the team must be named.
 ///
 /// # Errors
-/// When there is none.
+/// When there is none, or several teams have it.
 pub async fn find(app: &App, team: Option<TeamId>, id: &str) -> Result<InboxEntry, AdminError> {
     let teams = teams::ids(app, team).await?;
     app.catch_up(&[view::INBOX]).await?;
+    let mut found: Option<InboxEntry> = None;
     for team in teams {
-        let views = app.views.team(team);
-        if let Ok(id) = Uuid::parse_str(id)
-            && let Some(entry) = views.inbox_entry(id).await?
-        {
-            return Ok(entry);
+        let Some(entry) = find_in(&app.views.team(team), id).await? else { continue };
+        if let Some(InboxEntry { team: other, .. }) = found {
+            let message = format!("the teams {other} and {team} both have {id}: say which with --team");
+            return Err(AdminError::Invalid(message));
         }
-        for provider in [Provider::Stripe, Provider::Polymart] {
-            if let Some(entry) = views.inbox_by_provider_event(provider, id).await? {
-                return Ok(entry);
-            }
+        found = Some(entry);
+    }
+    found.ok_or_else(|| AdminError::NotFound { what: "provider event", id: id.to_owned(), list: "inbox list" })
+}
+
+async fn find_in(views: &TeamViews<'_>, id: &str) -> Result<Option<InboxEntry>, QueryError> {
+    if let Ok(id) = Uuid::parse_str(id)
+        && let Some(entry) = views.inbox_entry(id).await?
+    {
+        return Ok(Some(entry));
+    }
+    for provider in [Provider::Stripe, Provider::Polymart] {
+        if let Some(entry) = views.inbox_by_provider_event(provider, id).await? {
+            return Ok(Some(entry));
         }
     }
-    Err(AdminError::NotFound { what: "provider event", id: id.to_owned(), list: "inbox list" })
+    Ok(None)
 }

@@ -1,6 +1,7 @@
 //! `keyledger inbox retry`
 
 use clap::Args;
+use keyledger_events::event::inbox::Provider;
 use keyledger_projections::{InboxEntry, InboxFilter, Outcome};
 
 use super::filter::{FilterArgs, Query, parse_query};
@@ -40,6 +41,9 @@ impl RetryArgs {
         }
         let entry = inbox::find(app, self.team.team, self.id.as_deref().unwrap_or_default()).await?;
         let query = self.query.as_ref().map(|Query(query)| query);
+        if query.is_some() && entry.provider != Provider::Polymart {
+            anyhow::bail!("--query is for Polymart; what {} sells is told by its own products", entry.provider);
+        }
         let entry = inbox::retry(app, ACTOR_CLI, &entry, query).await?;
         if output.json {
             return Ok(output.document(&InboxJson::from(entry))?);
