@@ -39,7 +39,8 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(folder) = text.strip_prefix("sqlite:") {
             let folder = folder.strip_prefix("//").unwrap_or(folder);
-            return if folder.is_empty() {
+            // What follows a question mark is meant for a driver, and is no part of a folder's name.
+            return if folder.is_empty() || folder.contains('?') {
                 Err(DatabaseUrlError(text.to_owned()))
             } else {
                 Ok(Self::Sqlite(PathBuf::from(folder)))
@@ -125,6 +126,7 @@ mod tests {
         let error = "mysql://me:hunter2@db/x".parse::<DatabaseUrl>().map(|_| ());
         assert!(error.is_err_and(|error| !error.to_string().contains("hunter2")));
         assert!("sqlite:".parse::<DatabaseUrl>().is_err());
+        assert!("sqlite:data?mode=ro".parse::<DatabaseUrl>().is_err());
         Ok(())
     }
 }

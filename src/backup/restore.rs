@@ -92,10 +92,9 @@ pub async fn restore(
         }
         _ => None,
     };
-    let keys = restore_keys(&archive, &sound, &mut progress).await?;
+    let (keys, forgotten) = restore_keys(&archive, &sound, &mut progress).await?;
     restore_events(&mut restore, &sound, &mut progress).await?;
     restore.finish().await?;
-    let forgotten = sound.forgotten.len() as u64;
     Ok(Restored { point: sound.ledger.manifest.ledger, resumed_at, keys, forgotten, master_key })
 }
 
@@ -195,19 +194,22 @@ fn check_events(
 }
 
 /// New keys are there before anything that they seal. What an interrupted restore stored already stays.
+/// Tells how many keys were restored, and how many were left out.
 async fn restore_keys(
     archive: &Archive,
     sound: &Sound,
     progress: &mut impl FnMut(Progress),
-) -> Result<u64, RestoreCopyError> {
+) -> Result<(u64, u64), RestoreCopyError> {
     let Counts { keys, links, .. } = sound.keys.manifest.counts;
     let mut lines = Lines::open(&sound.keys.path(KEYS_FILE))?;
-    let (mut batch, mut server_keys, mut done, mut restored) = (Batch::default(), Vec::new(), 0, 0);
+    let (mut batch, mut server_keys) = (Batch::default(), Vec::new());
+    let (mut done, mut restored, mut left_out) = (0, 0, 0);
     while let Some(entry) = next_key(&mut lines)? {
         match entry {
             KeyEntry::Key(key) if !sound.forgotten.holds(key.id) => batch.keys.push(key),
             KeyEntry::Link(link) if !sound.forgotten.holds_link(&link) => batch.links.push(link),
             KeyEntry::ServerKey(key) => server_keys.push(key),
+            KeyEntry::Key(_) => left_out += 1,
             _ => {}
         }
         if batch.keys.len() + batch.links.len() >= BATCH_KEYS {
@@ -222,7 +224,7 @@ async fn restore_keys(
     for (known, key) in server_keys.iter().enumerate().skip(stored) {
         archive.keys.add_server_key(key, &[], known).await.map_err(RestoreCopyError::Keys)?;
     }
-    Ok(restored)
+    Ok((restored, left_out))
 }
 
 /// Keys and links on their way into the store.

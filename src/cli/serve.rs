@@ -23,10 +23,24 @@ fn header_name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+/// An address with its port. Whether it is there, and free, is seen when it is listened on.
+pub(super) fn address(text: &str) -> Result<String, &'static str> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("expected an address and a port, as in 127.0.0.1:8080"),
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// Address and port to listen on; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", env = "KEYLEDGER_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "KEYLEDGER_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_parser = address
+    )]
     pub(super) listen: String,
     #[command(flatten)]
     pub(super) edges: EdgeArgs,

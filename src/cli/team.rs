@@ -74,6 +74,10 @@ pub(super) struct UpdateArgs {
 
 impl TeamCommand {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        // One begins with making a team, or with looking whether there is one.
+        if !matches!(self, Self::Create { .. } | Self::List) {
+            global.expect_ledger()?;
+        }
         global
             .with_app_or_new(Reads::Views, async |app, output| match self {
                 Self::Create { name } => {

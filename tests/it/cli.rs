@@ -163,7 +163,10 @@ async fn a_licence_is_shown_as_it_was(backend: Backend) -> TestResult {
 async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
     let app = TestApp::builder(backend).build().await?;
     let unknown = Uuid::new_v4().to_string();
-    let cases: [(&[&str], i32, &str); 13] = [
+    let (empty, mistyped) = (app.server.folder().join("empty"), app.server.folder().join("mistyped"));
+    std::fs::create_dir_all(&empty)?;
+    let (empty, nowhere) = (empty.display().to_string(), format!("sqlite:{}", mistyped.display()));
+    let cases: [(&[&str], i32, &str); 19] = [
         (&["licence"], 2, "licence"),
         (&["team", "create"], 2, "NAME"),
         (&["license", "list", "--nonsense"], 2, "--nonsense"),
@@ -179,6 +182,12 @@ async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
         (&["events", "list", "--from=-9223372036854775808"], 2, "-9223372036854775808 is not in 0.."),
         (&["audit", "prove", "0"], 2, "0 is not in 1.."),
         (&["license", "list", "--team", "acme"], 2, "keyledger team list"),
+        (&["events", "list", "--team", &unknown, "--json"], 1, &unknown),
+        (&["events", "tail", "--team", &unknown, "--follow"], 1, &unknown),
+        (&["audit", "export", "--format", "csv", "--out", "-", "--team", &unknown], 1, &unknown),
+        (&["audit", "verify", "--checkpoint", &empty, "--json"], 1, "holds no checkpoint"),
+        (&["team", "show", "--team", &unknown, "--database-url", &nowhere], 1, "there is no ledger"),
+        (&["serve", "--listen", "bogus"], 2, "127.0.0.1:8080"),
         // Nobody listens there.
         (&["team", "list", "--database-url", "postgres://me:secret@127.0.0.1:1/ledger"], 1, "refused"),
         (&["team", "list", "--database-url", "postgres://me:secret@127.0.0.1:1/ledger"], 1, "127.0.0.1:1/ledger"),
@@ -191,6 +200,7 @@ async fn failures_have_codes_and_reasons(backend: Backend) -> TestResult {
         assert!(output.stdout.is_empty(), "{args:?} says on stdout: {}", String::from_utf8_lossy(&output.stdout));
         assert!(!said.contains("secret@"), "{args:?}: {said}");
     }
+    assert!(!mistyped.exists(), "nothing is made by looking for it");
     let behind_all = app.server.cli(&["events", "list", "--from=9223372036854775807", "--json"]).await?;
     assert_eq!(behind_all, json!([]));
     for (name, value) in [("KEYLEDGER_LOG", "inof"), ("KEYLEDGER_LOG_FORMAT", "xml")] {

@@ -31,6 +31,8 @@ async fn the_master_key_is_in_a_backup_only_when_asked_for(backend: Backend) -> 
     let said = String::from_utf8(said.stdout)?;
     assert!(said.contains("The master key is not in the backup"), "{said}");
     assert!(said.contains("The keys lie beside the ledger"), "{said}");
+    let buyers = app.server.cli(&["customer", "list", "--team", &app.team, "--json"]).await?;
+    app.server.cli(&["customer", "forget", &id(&buyers[0])?, "--team", &app.team, "--json"]).await?;
     app.server.cli(&["backup", "--to", text(&with), "--with-master-key", "--json"]).await?;
     let holds = |folder: &Path| -> Result<bool, Error> {
         let mut found = false;
@@ -56,6 +58,7 @@ async fn the_master_key_is_in_a_backup_only_when_asked_for(backend: Backend) -> 
     fs::remove_file(&file)?;
     let restored = place.cli(&["restore", "--from", text(&with), "--json"]).await?;
     assert!(restored["masterKey"].is_string(), "{restored}");
+    assert_eq!(restored["keysForgotten"], 0, "they were destroyed before: the copy does not have them");
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(file)?.permissions());
     assert_eq!(mode & 0o777, 0o600);
     let shown = place.cli(&["license", "show", &license, "--json"]).await?;
