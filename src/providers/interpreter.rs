@@ -4,19 +4,20 @@
 //! expects the version of the event's stream. So a crash resumes where the ledger says, and of several nodes that
 //! interpret the same event one wins.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyledger_events::event::inbox::{Provider, ProviderEventAttempted, ProviderEventDeferred};
 use keyledger_events::keys::KeyRingError;
 use keyledger_events::sealed::SealContext;
-use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, StreamId, TeamId, Timestamp, WriterError};
-use keyledger_projections::{InboxEntry, Outcome, QueryError, is_due};
-use tokio::sync::Semaphore;
+use keyledger_events::{AppendOutcome, AppendRequest, NewEvent, Position, StreamId, TeamId, Timestamp, WriterError};
+use keyledger_projections::{InboxEntry, Outcome, QueryError, RunnerStatus, is_due};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 
+use super::asking::{Asking, InHand, Pending};
 use super::draft::DraftError;
-use super::inbox::{Delivery, InboxState, LoadError, stream_of};
+use super::inbox::{Delivery, InboxState, LoadError};
 use super::incoming::switched_off;
 use super::plan::{Conclusion, Plan};
 use super::{polymart, stripe};
@@ -24,7 +25,7 @@ use crate::app::App;
 use crate::attempts::{later, pause_ms};
 use crate::stop::Stopping;
 
-/// Deliveries interpreted at the same time.
+/// Deliveries interpreted at the same time, beside those for which Stripe is asked.
 const CONCURRENT_MAX: usize = 16;
 /// Pending deliveries looked at in one go.
 const PENDING_PAGE: u32 = 128;
@@ -35,6 +36,9 @@ const CONFLICTS_MAX: u32 = 20;
 /// How long a claimed delivery is left alone by others. A second attempt would do no harm: nothing is written
 /// outside, and one conclusion wins.
 const LEASE_SECONDS: i64 = 15;
+/// How long those under way may take once it is time to stop. An answer that has not come by then is asked for again:
+/// nothing is written outside.
+const STOP_MAX: Duration = Duration::from_secs(5);
 /// The pause after the first failed attempt; it doubles each time.
 const RETRY_PAUSE_MS: u64 = 1_000;
 /// The longest pause between attempts.
@@ -74,58 +78,141 @@ pub enum Attempt {
     Later(String),
 }
 
-/// Interprets pending deliveries until told to stop; then finishes those under way.
-pub async fn run(app: App, mut stopping: Stopping) {
-    let under_way: Arc<Mutex<HashSet<StreamId>>> = Arc::default();
-    let places = Arc::new(Semaphore::new(CONCURRENT_MAX));
-    let mut progress = app.runner.status();
-    loop {
-        let found = match app.views.pending_inbox(app.clock.now(), PENDING_PAGE).await {
-            Ok(pending) => start_all(&app, pending, &under_way, &places).await,
-            Err(error) => {
-                tracing::debug!(%error, "pending deliveries cannot be listed yet");
-                0
-            }
-        };
-        if found > 0 {
-            // Let the views learn of what was concluded before listing again.
-            tokio::task::yield_now().await;
-        }
-        tokio::select! {
-            () = stopping.requested() => break,
-            _ = tokio::time::timeout(POLL, progress.changed()) => {}
-        }
-    }
-    let all = u32::try_from(CONCURRENT_MAX).unwrap_or(u32::MAX);
-    let _ = places.acquire_many(all).await;
+/// What became of working on a delivery.
+enum Step {
+    /// It is concluded, or somebody else has it.
+    Done,
+    /// Stripe must be asked, and that may not be done now.
+    NeedsCall,
+    /// It is put off, after Stripe was asked for it or without.
+    PutOff,
 }
 
-async fn start_all(
-    app: &App,
-    pending: Vec<InboxEntry>,
-    under_way: &Arc<Mutex<HashSet<StreamId>>>,
-    places: &Arc<Semaphore>,
-) -> usize {
-    let mut started = 0;
-    for entry in pending {
-        let stream = stream_of(&entry);
-        if !under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(stream) {
-            continue;
+/// Interprets pending deliveries until told to stop; then finishes those under way.
+pub async fn run(app: App, mut stopping: Stopping) {
+    let mut interpreter = Interpreter::new(app);
+    loop {
+        tokio::select! {
+            () = stopping.requested() => break,
+            () = interpreter.look() => {}
         }
-        let Ok(place) = places.clone().acquire_owned().await else { break };
-        app.crowd.let_pass().await;
-        started += 1;
-        let (app, under_way) = (app.clone(), under_way.clone());
-        tokio::spawn(async move {
-            if let Err(error) = conclude(&app, entry.team, stream).await {
-                tracing::warn!(%error, team = %entry.team, delivery = %stream, "a delivery could not be interpreted; it stays pending");
-                tokio::time::sleep(POLL).await;
-            }
-            under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&stream);
-            drop(place);
-        });
     }
-    started
+    interpreter.finish().await;
+}
+
+/// The deliveries in hand.
+struct Interpreter {
+    app: App,
+    asking: Asking,
+    places: Arc<Semaphore>,
+    progress: watch::Receiver<RunnerStatus>,
+    tasks: JoinSet<()>,
+    /// Behind which delivery the next look begins: those that wait for a place are passed over.
+    after: Position,
+}
+
+impl Interpreter {
+    fn new(app: App) -> Self {
+        Self {
+            asking: Asking::default(),
+            places: Arc::new(Semaphore::new(CONCURRENT_MAX)),
+            progress: app.runner.status(),
+            tasks: JoinSet::new(),
+            after: Position::START,
+            app,
+        }
+    }
+
+    /// Takes a page of pending deliveries in hand, and waits until there may be others. May be given up at any point.
+    async fn look(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        let page = self.app.views.pending_inbox(self.app.clock.now(), self.after, PENDING_PAGE).await;
+        let page = page.unwrap_or_else(|error| {
+            tracing::debug!(%error, "pending deliveries cannot be listed yet");
+            Vec::new()
+        });
+        let is_full = u32::try_from(page.len()).is_ok_and(|count| count >= PENDING_PAGE);
+        self.after = page.last().filter(|_| is_full).map_or(Position::START, |last| last.received_position);
+        self.start_all(page).await;
+        // Let the views learn of what was concluded before listing again.
+        tokio::task::yield_now().await;
+        if !is_full {
+            let _ = tokio::time::timeout(POLL, self.changed()).await;
+        }
+    }
+
+    async fn start_all(&mut self, page: Vec<InboxEntry>) {
+        for entry in page {
+            self.start_waiting();
+            let Some(in_hand) = self.asking.take(Pending::of(&entry)) else { continue };
+            let Ok(place) = self.places.clone().acquire_owned().await else { return };
+            self.app.crowd.let_pass().await;
+            self.tasks.spawn(take_up(self.app.clone(), self.asking.clone(), in_hand, place));
+        }
+    }
+
+    /// Waits until the views have moved; meanwhile those that wait for a place are started.
+    async fn changed(&mut self) {
+        loop {
+            self.start_waiting();
+            tokio::select! {
+                _ = self.progress.changed() => return,
+                () = self.asking.freed() => {}
+            }
+        }
+    }
+
+    fn start_waiting(&mut self) {
+        while let Some((in_hand, place)) = self.asking.next() {
+            let app = self.app.clone();
+            self.tasks.spawn(async move {
+                app.crowd.let_pass().await;
+                let Pending { team, stream, .. } = in_hand.pending();
+                let step = step(&app, team, stream, || true).await;
+                place.end(matches!(step, Ok(Step::PutOff)));
+                tell(step, in_hand).await;
+            });
+        }
+    }
+
+    /// Waits for those under way; what takes too long is cut off, and its lease ends.
+    async fn finish(mut self) {
+        self.asking.close();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(STOP_MAX, all).await;
+        self.tasks.shutdown().await;
+    }
+}
+
+/// Concludes what can be concluded without asking anybody, and asks where there is a place for it.
+async fn take_up(app: App, asking: Asking, in_hand: InHand, place: OwnedSemaphorePermit) {
+    let Pending { team, stream, .. } = in_hand.pending();
+    let (mut place, mut call) = (Some(place), None);
+    let step = step(&app, team, stream, || {
+        call = call.take().or_else(|| asking.place(team));
+        if call.is_some() {
+            // The next one need not wait for the answer.
+            place = None;
+        }
+        call.is_some()
+    });
+    let step = step.await;
+    if let Some(call) = call {
+        call.end(matches!(step, Ok(Step::PutOff)));
+    }
+    tell(step, in_hand).await;
+}
+
+async fn tell(step: Result<Step, InterpretError>, in_hand: InHand) {
+    let Pending { team, stream, .. } = in_hand.pending();
+    match step {
+        Ok(Step::Done | Step::PutOff) => {}
+        Ok(Step::NeedsCall) => in_hand.wait(),
+        Err(error) => {
+            tracing::warn!(%error, %team, delivery = %stream, "a delivery could not be interpreted; it stays pending");
+            tokio::time::sleep(POLL).await;
+        }
+    }
 }
 
 /// Concludes a pending delivery, or defers it. Does nothing when it is concluded already.
@@ -133,25 +220,36 @@ async fn start_all(
 /// # Errors
 /// When something inside does not answer; the delivery stays pending.
 pub async fn conclude(app: &App, team: TeamId, stream: StreamId) -> Result<(), InterpretError> {
+    step(app, team, stream, || true).await.map(drop)
+}
+
+/// As [`conclude`]; Stripe is asked only if `may_ask` says so then.
+async fn step(
+    app: &App,
+    team: TeamId,
+    stream: StreamId,
+    mut may_ask: impl FnMut() -> bool + Send,
+) -> Result<Step, InterpretError> {
     let mut claimed = false;
     for _ in 0..CONFLICTS_MAX {
-        let Some(state) = InboxState::load(app, team, stream).await? else { return Ok(()) };
+        let Some(state) = InboxState::load(app, team, stream).await? else { return Ok(Step::Done) };
         let now = app.clock.now();
         let leased = !claimed && state.lease_until.is_some_and(|until| !is_due(until, now, RETRY_PAUSE_MAX_MS));
         if state.outcome != Outcome::Pending || leased {
-            return Ok(());
+            return Ok(Step::Done);
         }
-        let (request, claims) = match attempt(app, team, stream, &state, claimed).await? {
-            Attempt::NeedsClaim => (claim(team, stream, &state, now), true),
-            Attempt::Later(reason) => (defer(team, stream, &state, now, reason, claimed), false),
+        let (request, step) = match attempt(app, team, stream, &state, claimed).await? {
+            Attempt::NeedsClaim if !may_ask() => return Ok(Step::NeedsCall),
+            Attempt::NeedsClaim => (claim(team, stream, &state, now), Step::NeedsCall),
+            Attempt::Later(reason) => (defer(team, stream, &state, now, reason, claimed), Step::PutOff),
             Attempt::Plan(plan) => {
                 let delivery = Delivery::of(team, stream, &state, None);
-                (plan.into_request(&delivery, Vec::new(), now), false)
+                (plan.into_request(&delivery, Vec::new(), now), Step::Done)
             }
         };
         match app.writer.append(request).await? {
-            AppendOutcome::Appended { .. } if claims => claimed = true,
-            AppendOutcome::Appended { .. } => return Ok(()),
+            AppendOutcome::Appended { .. } if matches!(step, Step::NeedsCall) => claimed = true,
+            AppendOutcome::Appended { .. } => return Ok(step),
             // Somebody else claimed it, or a stream concerned has moved on: decide again on what is there now.
             AppendOutcome::AlreadyApplied { .. } | AppendOutcome::Conflict { .. } => {}
         }

@@ -1,5 +1,6 @@
 //! The two providers: checking that a delivery is genuine, reading what it says, and deciding what follows.
 
+mod asking;
 pub mod crowd;
 pub mod draft;
 pub mod dry_run;

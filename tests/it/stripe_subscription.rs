@@ -1,11 +1,13 @@
 //! A buyer subscribes: the licence lives as long as periods are paid, and its key never changes.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::support::app::id;
+use crate::support::app::{STRIPE_SECRET, id};
 use crate::support::compose::{Checkout, DAY, GRACE, Invoice, InvoiceLine, Item, Layout, MONTH, Subscription, id_of};
-use crate::support::stripe_api::invoice_line;
-use crate::support::{Backend, Error, TestApp, TestResult, now, on_both_stores, unique, unix};
+use crate::support::stripe_api::{FakeStripe, TEST_KEY, invoice_line, session_line};
+use crate::support::{Backend, Error, TestApp, TestResult, eventually, now, on_both_stores, sign, unique, unix};
 
 on_both_stores!(
     a_subscription_is_licensed_whatever_arrives_first,
@@ -19,6 +21,7 @@ on_both_stores!(
     a_subscription_older_than_the_ledger_is_licensed_with_its_next_invoice,
     an_invoice_that_was_cut_short_is_asked_for,
     a_trial_is_licensed,
+    a_silent_api_holds_up_neither_renewals_nor_other_teams_nor_a_stop,
 );
 
 /// The licences of a subscription.
@@ -297,4 +300,45 @@ async fn a_trial_is_licensed(backend: Backend) -> TestResult {
     let free = Invoice { amount_paid: 0, payment_intent: None, id: unique("in"), ..free };
     app.deliver(&[subscription.created(), free.event()]).await?;
     assert_paid_until(&one(&app, &subscription).await?, subscription.begun + 14 * DAY)
+}
+
+/// Guards: places that are the same for all teams, each taken for ten seconds by a call that hangs.
+async fn a_silent_api_holds_up_neither_renewals_nor_other_teams_nor_a_stop(backend: Backend) -> TestResult {
+    const SILENT_SALES: usize = 60;
+    let mut app = TestApp::with_stripe(backend).await?;
+    let subscription = Subscription::of(Layout::Basil, "prod_plugin", now() - MONTH - DAY);
+    app.deliver(&[subscription.created(), invoice(&subscription, subscription.begun).event()]).await?;
+    let silent = FakeStripe::start().await?;
+    silent.delay(Duration::from_secs(600));
+    let other = id(&app.server.cli(&["team", "create", "Behind a firewall", "--json"]).await?)?;
+    let (secret, base) = (["--webhook-secret", STRIPE_SECRET], silent.url());
+    let set = ["integration", "set", "stripe", "--team", &other, "--api-key", TEST_KEY, "--api-base", &base];
+    app.server.cli(&[set.as_slice(), &secret].concat()).await?;
+    let path = format!("/api/v1/integrations/stripe?teamId={other}");
+    for _ in 0..SILENT_SALES {
+        let body = serde_json::to_vec(&Checkout::paid(Layout::Basil).completed())?;
+        let signature = sign::stripe(&[STRIPE_SECRET], now(), &body)?;
+        assert_eq!(app.post(&path, &[("stripe-signature", &signature)], body).await?.status, 200);
+    }
+    eventually("calls hang", async || Ok((silent.calls().len() > 8).then_some(()))).await?;
+
+    let begun = Instant::now();
+    let sale = Checkout::paid(Layout::Basil);
+    app.stripe.add_session(&sale.id, vec![session_line("li_1", "prod_plugin", 1)]);
+    let second = subscription.begun + MONTH;
+    for event in [invoice(&subscription, second).event(), sale.completed()] {
+        assert_eq!(app.post_stripe(&event).await?.status, 200);
+    }
+    eventually("the renewal and the sale have had their effect", async || {
+        let licenses = app.licenses().await?;
+        let renewed = licenses.iter().any(|license| unix(&license["paidUntil"]).is_ok_and(|end| end == second + MONTH));
+        Ok((renewed && licenses.len() == 2).then_some(()))
+    })
+    .await?;
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+
+    let begun = Instant::now();
+    assert!(app.server.terminate().await?.success());
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    Ok(())
 }

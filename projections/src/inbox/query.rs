@@ -1,7 +1,7 @@
 //! Reading the inbox.
 
-use keyledger_events::Timestamp;
 use keyledger_events::event::inbox::Provider;
+use keyledger_events::{Position, Timestamp};
 use uuid::Uuid;
 
 use super::{InboxEntry, InboxFold, Outcome};
@@ -96,15 +96,22 @@ impl TeamViews<'_> {
 }
 
 impl ViewStore {
-    /// The provider events of all teams that wait to be interpreted at `now`, in the order they came in.
+    /// The provider events of all teams that wait to be interpreted at `now`, in the order they came in, behind one that
+    /// was recorded at `after`.
     ///
     /// # Errors
     /// When the view cannot be read.
-    pub async fn pending_inbox(&self, now: Timestamp, limit: u32) -> Result<Vec<InboxEntry>, QueryError> {
+    pub async fn pending_inbox(
+        &self,
+        now: Timestamp,
+        after: Position,
+        limit: u32,
+    ) -> Result<Vec<InboxEntry>, QueryError> {
         let (first, last) = waiting(now, InboxEntry::WAIT_MS_MAX);
         let sql = "SELECT doc FROM {table} WHERE ready_at IS NOT NULL AND ready_at NOT BETWEEN $1 AND $2 \
-                   ORDER BY received_position LIMIT $3";
-        let rows = self.query(InboxFold::NAME, sql, vec![first.into(), last.into(), i64::from(limit).into()]).await?;
+                   AND received_position > $3 ORDER BY received_position LIMIT $4";
+        let args = vec![first.into(), last.into(), after.into(), i64::from(limit).into()];
+        let rows = self.query(InboxFold::NAME, sql, args).await?;
         rows.iter().map(state::<InboxFold>).collect()
     }
 }

@@ -4,7 +4,7 @@ use keyledger_events::event::delivery::{MailAbandoned, MailAttemptStarted, MailF
 use keyledger_events::event::inbox::*;
 use keyledger_events::event::license::{LicenseExpired, LicenseRevoked, SubscriptionRenewed};
 use keyledger_events::id::StreamKind;
-use keyledger_events::{Timestamp, id};
+use keyledger_events::{Position, Timestamp, id};
 use uuid::Uuid;
 
 use super::facts::*;
@@ -70,7 +70,7 @@ async fn a_revoked_licence_owes_no_expiration(home: &Home) -> TestResult {
 }
 
 async fn pending(home: &Home, seconds: i64) -> TestResult<Vec<String>> {
-    let pending = home.views.pending_inbox(noon_and(seconds), 10).await?;
+    let pending = home.views.pending_inbox(noon_and(seconds), Position::START, 10).await?;
     Ok(pending.into_iter().map(|entry| entry.provider_event_id).collect())
 }
 
@@ -140,7 +140,7 @@ async fn provider_events_are_worked_on_in_the_order_they_came(home: &Home) -> Te
     home.append(team, vec![event(entries[2], ignored)]).await?;
     home.catch_up(&runner).await?;
     assert_eq!(pending(home, 0).await?, ["evt_0", "evt_1", "evt_3", "evt_4"], "of all teams");
-    assert_eq!(home.views.pending_inbox(noon_and(0), 2).await?.len(), 2);
+    assert_eq!(home.views.pending_inbox(noon_and(0), Position::START, 2).await?.len(), 2);
     let listed = home.views.team(team).inbox(&[], Page { before: None, limit: Some(2) }).await?;
     let listed: Vec<_> = listed.into_iter().map(|entry| entry.provider_event_id).collect();
     assert_eq!(listed, ["evt_4", "evt_2"], "newest first, of one team");
