@@ -24,6 +24,8 @@ pub struct Follower {
     seen: Position,
     /// Whether the folder is rid of the mails to those who were forgotten before.
     cleaned: bool,
+    /// Whether somebody was read of whose traces are not erased yet.
+    somebody: bool,
     failing: bool,
 }
 
@@ -34,7 +36,7 @@ impl Follower {
     /// When the ledger does not answer.
     pub async fn begin(app: App, folder: Option<FileTransport>) -> Result<Self, ForgettingError> {
         let seen = if app.restored { Position::START } else { app.ledger.head().await?.position };
-        Ok(Self { app, folder, seen, cleaned: false, failing: false })
+        Ok(Self { app, folder, seen, cleaned: false, somebody: false, failing: false })
     }
 
     /// Follows until told to stop.
@@ -53,13 +55,14 @@ impl Follower {
     async fn pass(&mut self) -> Result<(), ForgettingError> {
         if !self.cleaned {
             self.clean().await?;
-            self.cleaned = true;
+            (self.cleaned, self.somebody) = (true, false);
         }
         loop {
             let page = self.app.ledger.forgotten(self.seen, PAGE_EVENTS).await?;
             if page.is_empty() {
                 return Ok(());
             }
+            self.somebody = true;
             for recorded in page {
                 if let Some(forgotten) = of_event(&recorded)? {
                     erase(&self.app, self.folder.as_ref(), &forgotten).await?;
@@ -67,17 +70,19 @@ impl Follower {
                 }
                 self.seen = recorded.position;
             }
+            self.somebody = false;
         }
     }
 
     /// Deletes the mails to those who were forgotten before this server began, all at once: the folder may be large.
-    async fn clean(&self) -> Result<(), ForgettingError> {
+    async fn clean(&mut self) -> Result<(), ForgettingError> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let (mut after, mut ids) = (Position::START, Vec::new());
         while after < self.seen {
             let page = self.app.ledger.forgotten(after, PAGE_EVENTS).await?;
             let Some(last) = page.last() else { break };
             after = last.position;
+            self.somebody = true;
             self.app.catch_up(&[view::CUSTOMERS, view::DELIVERIES]).await?;
             for recorded in page.iter().take_while(|recorded| recorded.position <= self.seen) {
                 if let Some(forgotten) = of_event(recorded)? {
@@ -92,11 +97,16 @@ impl Follower {
         Ok(())
     }
 
-    /// Says so once.
+    /// Says so once. Where nobody is known to have been forgotten, nothing of theirs is left either.
     fn tell(&mut self, error: &ForgettingError) {
-        if !self.failing {
-            tracing::warn!(%error, "a forgotten customer's traces cannot be erased yet; this is tried again all the time");
+        if self.failing {
+            return;
         }
         self.failing = true;
+        if self.somebody {
+            tracing::warn!(%error, "a forgotten customer's traces cannot be erased yet; this is tried again all the time");
+        } else {
+            tracing::warn!(%error, "the ledger cannot be asked who was forgotten; this is tried again all the time");
+        }
     }
 }
