@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use keyledger_events::keys::{KeyRing, KeyVault, MasterKey, MasterKeyError, PostgresKeys, SharedKeyVault, SqliteKeys};
 use keyledger_events::store::{
-    LedgerError, MigrationError, PostgresLedger, RestoreDoor, SharedProofStore, SqliteLedger,
+    LedgerError, MigrationError, PostgresLedger, RestoreDoor, SharedProofStore, SqliteLedger, postgres_pool,
 };
 use keyledger_events::{Ledger, Position, SharedClock, SharedLedger, TeamId, Writer, open_private};
 use keyledger_projections::{CatchUpError, OpenError, Runner, ViewStore, view};
-use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 
@@ -35,7 +34,7 @@ pub(crate) const LEDGER_FILE: &str = "ledger.db";
 const KEYS_FILE: &str = "keys.db";
 /// How long a command, which may find views that have never been built, waits for the same.
 const COMMAND_CATCH_UP_MAX: Duration = Duration::from_secs(3_600);
-/// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
+/// How long it is tried to connect in order to learn why nobody can.
 const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Connections for views and keys per process on PostgreSQL.
 const POSTGRES_CONNECTIONS_MAX: u32 = 12;
@@ -371,7 +370,7 @@ async fn open_schemas(
     url: &DatabaseUrl,
 ) -> Result<(PostgresLedger, PostgresKeys, sqlx::PgPool), OpenAppError> {
     let database = |source: MigrationError| OpenAppError::Database { url: url.to_string(), source };
-    let options = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS_MAX).acquire_timeout(ACQUIRE_WAIT_MAX);
+    let options = postgres_pool(POSTGRES_CONNECTIONS_MAX, "");
     let named = presence::connect_options(address).map_err(|error| database(error.into()))?;
     let pool = match options.connect_with(named).await {
         // It tried several times; what became of one try says more than that.

@@ -57,7 +57,8 @@ pub use products::Product;
 pub use projection::{Applied, Decoded, Projection};
 pub use rebuild::{Progress, RebuildError, Rebuilt, Verified, Watcher};
 pub use runner::{
-    CatchUpError, FaultReport, FaultedEvent, PassOutcome, Runner, RunnerError, RunnerStatus, ViewProgress, ViewReport,
+    CatchUpError, FaultReport, FaultedEvent, PassOutcome, Runner, RunnerError, RunnerStatus, Standstill, ViewProgress,
+    ViewReport,
 };
 pub use sealed_field::SealedField;
 pub use seats::{Seat, SeatKind, Seats};

@@ -18,6 +18,7 @@ mod write;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use keyledger_events::{TeamId, Timestamp, clock};
 use keyledger_projections::db::ColumnError;
@@ -32,6 +33,9 @@ pub use store::{open_postgres, open_sqlite};
 
 use pending::{Part, Pending, Used};
 use tokio::sync::Notify;
+
+/// How long somebody waits for what is being written down.
+const WRITING_MAX: Duration = Duration::from_secs(5);
 
 /// The moment so many microseconds before `now`.
 fn before(now: Timestamp, microseconds: i64) -> Timestamp {
@@ -51,6 +55,9 @@ pub enum ActivityError {
     /// Another process reads without end.
     #[error("activity.db could not be rid of its log of changes, because another process reads from it; run it again")]
     Busy,
+    /// What is being written down takes too long.
+    #[error("the activity database has been writing for more than {} s; try again", WRITING_MAX.as_secs())]
+    Slow,
     /// A stored time is out of range.
     #[error("the activity database holds a bad time: {0}")]
     Time(i64),
@@ -121,6 +128,11 @@ impl Activity {
         }
     }
 
+    /// Waits until nothing is being written down, but not for ever: whoever asks has somebody waiting.
+    async fn not_between(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, ActivityError> {
+        tokio::time::timeout(WRITING_MAX, self.writing.lock()).await.map_err(|_| ActivityError::Slow)
+    }
+
     /// When the devices or the addresses of a licence were last seen, the latest first. What other processes have
     /// written is in it.
     ///
@@ -132,7 +144,7 @@ impl Activity {
         license_id: Uuid,
         kind: SeatKind,
     ) -> Result<Vec<LastSeen>, ActivityError> {
-        let _not_between = self.writing.lock().await;
+        let _not_between = self.not_between().await?;
         let stored = read::seen(&self.database, team, license_id, kind).await?;
         Ok(self.pending().seen_with(team, license_id, kind, stored))
     }
@@ -146,7 +158,7 @@ impl Activity {
         team: TeamId,
         ids: Option<&[Uuid]>,
     ) -> Result<HashMap<Uuid, Timestamp>, ActivityError> {
-        let _not_between = self.writing.lock().await;
+        let _not_between = self.not_between().await?;
         let stored = read::used(&self.database, team, Used::License, ids).await?;
         Ok(self.pending().used_with(team, Used::License, ids, stored))
     }
@@ -156,7 +168,7 @@ impl Activity {
     /// # Errors
     /// When the database does not answer.
     pub async fn keys_last_used(&self, team: TeamId) -> Result<HashMap<Uuid, Timestamp>, ActivityError> {
-        let _not_between = self.writing.lock().await;
+        let _not_between = self.not_between().await?;
         let stored = read::used(&self.database, team, Used::ApiKey, None).await?;
         Ok(self.pending().used_with(team, Used::ApiKey, None, stored))
     }
@@ -166,7 +178,7 @@ impl Activity {
     /// # Errors
     /// When the database does not answer.
     pub async fn forget_seat(&self, team: TeamId, license_id: Uuid, seat_id: Uuid) -> Result<(), ActivityError> {
-        let _not_between = self.writing.lock().await;
+        let _not_between = self.not_between().await?;
         self.pending().forget_seat(team, license_id, seat_id);
         write::forget_seat(&self.database, team, license_id, seat_id).await
     }
@@ -184,7 +196,7 @@ impl Activity {
     ) -> Result<u64, ActivityError> {
         // What is pending is in the database then, where it is forgotten.
         self.flush().await?;
-        let _not_between = self.writing.lock().await;
+        let _not_between = self.not_between().await?;
         let forgotten = forget::people(&self.database, team, licenses, customers).await?;
         // Whoever is seen again is news.
         self.pending().forget_lately();
@@ -233,7 +245,7 @@ impl Activity {
     }
 
     async fn write(self, part: Part) -> Result<(), ActivityError> {
-        let _one_writes = self.writing.lock().await;
+        let _one_writes = self.not_between().await?;
         let taken = self.pending().take(part);
         if taken.is_empty() {
             return Ok(());

@@ -18,6 +18,7 @@ stories!(
     what_happened_with_a_licence_is_found_in_a_long_log,
     the_log_is_kept_as_long_as_the_retention_says,
     figures_count_what_was_asked,
+    who_holds_rows_and_stops_holds_nobody_up_for_long,
 );
 
 fn see(activity: &Activity, home: &Home, license_id: Uuid, seat_id: Uuid, seconds: i64) {
@@ -226,5 +227,34 @@ async fn figures_count_what_was_asked(home: Home) -> TestResult {
     assert_eq!((figures.last_7_days, figures.last_24_hours, figures.licenses_used_last_hour), (3, 1, 1));
     assert_eq!(figures.by_kind, [("VERIFY", 4)].into());
     assert_eq!(figures.by_country, [("DE".to_owned(), 4)]);
+    Ok(())
+}
+
+/// Guards: a node that is stopped in the middle of writing holds rows that another one writes next, with all who ask when a
+/// device was last seen waiting behind.
+async fn who_holds_rows_and_stops_holds_nobody_up_for_long(home: Home) -> TestResult {
+    let activity = home.app.activity.clone();
+    let (license, seat) = (id::fresh(), id::fresh());
+    see(&activity, &home, license, seat, 0);
+    activity.flush().await?;
+    if !activity.database.is_postgres() {
+        return Ok(());
+    }
+    let (other, _) = home.another().await?;
+    let mut stopped = other.activity.database.begin().await?;
+    stopped.fetch("SELECT 1 FROM activity.seen FOR UPDATE".to_owned(), vec![]).await?;
+    see(&activity, &home, license, seat, 60);
+    let begun = std::time::Instant::now();
+    let writing = tokio::spawn({
+        let activity = activity.clone();
+        async move { activity.flush().await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let _ = activity.last_seen(home.team, license, SeatKind::Device).await;
+    assert!(writing.await?.is_err() && begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
+    let seats = activity.last_seen(home.team, license, SeatKind::Device).await?;
+    assert_eq!(seats[0].last_seen, noon_and(60), "it stays noted");
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    activity.flush().await?;
     Ok(())
 }

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use crate::support::app::Answer;
 use crate::support::compose::polymart;
-use crate::support::{Backend, Error, TestApp, TestResult, database, on_both_stores};
+use crate::support::{Backend, Error, TestApp, TestResult, after_retries, database, on_both_stores};
 
 on_both_stores!(
     views_are_rebuilt_in_the_background_of_a_server,
@@ -221,4 +223,26 @@ async fn views_are_for_admins(backend: Backend) -> TestResult {
     }
     assert_eq!(serving(&app, "teams").await?, 1, "nothing was done");
     Ok(())
+}
+
+/// Guards: a stranger, or a node of an older release that hangs, holds the rows of all views: every server skips them, and
+/// says that it is ready while no sale has any effect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_views_do_not_move_is_not_ready() -> TestResult {
+    let app = sold(Backend::Postgres, 1).await?;
+    let ready = async || Answer::of(app.http.get(app.server.url("/readyz")).send().await?).await;
+    assert_eq!(ready().await?.status, 200);
+    let mut stranger = PgConnection::connect(app.server.database_url()).await?;
+    stranger.execute("BEGIN; SELECT * FROM views.projection FOR UPDATE").await?;
+    let sale = app.post_polymart(&polymart::purchase(polymart::user(), 7), &app.product_query()).await?;
+    assert_eq!(sale.status, 200, "it is in the ledger: {sale:?}");
+    let told = after_retries("it is told", async || {
+        let answer = ready().await?;
+        Ok((answer.status == 503).then(|| answer.message().to_owned()))
+    });
+    let told = told.await?;
+    assert!(told.contains("has not moved for 1") && told.contains("although the ledger has"), "{told}");
+    assert!(app.server.log().contains("views do not move although the ledger does"), "{}", app.server.log());
+    stranger.execute("ROLLBACK").await?;
+    after_retries("it is ready again", async || Ok((ready().await?.status == 200).then_some(()))).await
 }

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
+use super::postgres::{LOOK_AT_ALL_MAX, LOOK_MAX};
 use super::{KeyLink, KeyVault, PostgresKeys, SqliteKeys};
+use crate::store::{PostgresTx, answered};
 
 /// A keys store that can be read in whole.
 #[async_trait]
@@ -57,14 +59,14 @@ impl KeyArchive for PostgresKeys {
             .bind(after.key_id)
             .bind(i64::from(limit)),
         };
-        let rows = rows.fetch_all(&self.pool).await?;
+        let rows = answered(LOOK_MAX, rows.fetch_all(&self.pool)).await?;
         rows.into_iter().map(|row| Ok(KeyLink { customer_id: row.try_get(0)?, key_id: row.try_get(1)? })).collect()
     }
 
     async fn clear(&self) -> Result<(), sqlx::Error> {
-        let mut tx = self.pool.begin_with("BEGIN").await?;
+        let mut tx = PostgresTx::begin(&self.pool, "BEGIN", LOOK_AT_ALL_MAX).await?;
         for table in ["keys.key_link", "keys.data_key", "keys.server_key", "keys.master_key"] {
-            sqlx::query(AssertSqlSafe(format!("DELETE FROM {table}"))).execute(&mut *tx).await?;
+            tx.run(AssertSqlSafe(format!("DELETE FROM {table}"))).await?;
         }
         tx.commit().await
     }

@@ -1,7 +1,7 @@
 //! Bringing a database to this build's schema, safely when several processes start at once.
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AssertSqlSafe, Connection as _, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgPool, SqlitePool};
 
 /// Why a schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,10 @@ pub async fn migrate_postgres_schema(
             _ => {}
         }
     }
-    sqlx::query(AssertSqlSafe(format!("SET search_path TO {schema}"))).execute(&mut connection).await?;
+    // A migration takes its time, and those of another process are waited for.
+    let settings =
+        format!("SET search_path TO {schema}; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0");
+    connection.execute(AssertSqlSafe(settings)).await?;
     migrator.run(&mut connection).await?;
     connection.close().await?;
     Ok(())

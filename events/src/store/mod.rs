@@ -4,6 +4,7 @@
 //! so positions are gapless and a reader that sees a position sees everything before it.
 
 mod checkpoints;
+mod connections;
 mod door;
 mod files;
 mod migrate;
@@ -25,6 +26,7 @@ use crate::envelope::{HashMismatch, RecordedEvent};
 use crate::id::{Position, StreamId, TeamId};
 use crate::merkle::{Frontier, FrontierError, Hash};
 
+pub use connections::{ANSWER_MAX, PostgresTx, answered, postgres_pool};
 pub use door::{RestoreDoor, RestoreTarget, RestoreTx};
 pub use files::{SqliteFile, open_sqlite, truncate_wal};
 pub use migrate::{MigrationError, migrate_postgres_schema, migrate_sqlite};
@@ -144,6 +146,9 @@ pub trait AppendTx: Send {
     /// # Errors
     /// [`LedgerError::CommitUnknown`] when the connection broke meanwhile.
     async fn commit(self: Box<Self>) -> Result<(), LedgerError>;
+
+    /// Ends it with nothing appended.
+    async fn roll_back(self: Box<Self>) {}
 
     /// Ends it with nothing appended, and answers when everything that is in the ledger by then is as durable as an
     /// append of its own would be.

@@ -8,10 +8,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgDatabaseError, PgPoolOptions, PgRow, PgSeverity};
-use sqlx::{AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _, Transaction};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _};
 use uuid::Uuid;
 
+use super::connections::{ANSWER_MAX, PostgresTx, answered, postgres_pool};
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
 use super::migrate::{MigrationError, migrate_postgres_schema};
 use super::row::{COLUMNS, EventRow, read_change, time};
@@ -26,8 +28,16 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postg
 /// Readers of the ledger per process.
 const READERS_MAX: u32 = 6;
 
-/// How long a caller waits for a connection: while the server is down, a sender must hear of it soon.
-const ACQUIRE_WAIT_MAX: Duration = Duration::from_secs(3);
+/// About connections to the ledger: whoever hangs with the head row locked must not stop the others for long.
+const SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '30s';";
+/// The same, and that they serve.
+const SERVING_SETTINGS: &str = "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '30s'; \
+                                SET ROLE keyledger_serving";
+/// How long a page of the ledger is waited for: a little longer than the server's own limit, which says what is wrong.
+pub(super) const READ_MAX: Duration = Duration::from_secs(35);
+
+/// How long the answer about a batch of a restore is waited for: its deliveries may be large.
+const RESTORE_ANSWER_MAX: Duration = Duration::from_secs(120);
 
 /// By how much a machine's clock may differ from PostgreSQL's before that is told.
 const CLOCKS_SECONDS_MAX: i64 = 5;
@@ -78,25 +88,12 @@ impl PostgresLedger {
             Ok(_) => true,
             Err(error) => Self::restricted_already(admin, &error).await,
         };
-        let pool = |size: u32| {
-            let options = PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_WAIT_MAX);
-            options.after_connect(move |connection, _| {
-                Box::pin(async move {
-                    // A node that hangs with the head row locked must not stop the others for ever.
-                    connection.execute("SET idle_in_transaction_session_timeout = '5s'").await?;
-                    connection.execute("SET statement_timeout = '30s'").await?;
-                    if restricted {
-                        connection.execute(AssertSqlSafe(format!("SET ROLE {SERVING_ROLE}"))).await?;
-                    }
-                    Ok(())
-                })
-            })
-        };
+        let settings = if restricted { SERVING_SETTINGS } else { SETTINGS };
         Self::say_if_alone(admin).await;
         Self::say_if_clocks_differ(admin).await;
         let options = admin.connect_options();
-        let writer = pool(1).connect_with((*options).clone()).await?;
-        let readers = pool(READERS_MAX).connect_with((*options).clone()).await?;
+        let writer = postgres_pool(1, settings).connect_with((*options).clone()).await?;
+        let readers = postgres_pool(READERS_MAX, settings).connect_with((*options).clone()).await?;
         Ok(Self { writer, readers })
     }
 
@@ -104,8 +101,23 @@ impl PostgresLedger {
         &self.readers
     }
 
-    pub(super) fn writer(&self) -> &PgPool {
-        &self.writer
+    /// Begins to write.
+    pub(super) async fn begin(&self) -> Result<PostgresTx, sqlx::Error> {
+        PostgresTx::begin(&self.writer, "BEGIN", ANSWER_MAX).await
+    }
+
+    /// As [`PostgresLedger::begin`], for a batch that nobody waits behind.
+    async fn begin_patiently(&self) -> Result<PostgresTx, sqlx::Error> {
+        PostgresTx::begin(&self.writer, "BEGIN", RESTORE_ANSWER_MAX).await
+    }
+
+    async fn rows(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, LedgerError> {
+        Ok(answered(READ_MAX, query.fetch_all(&self.readers)).await?)
+    }
+
+    /// The head row, as far as the query asks for it.
+    async fn head_row(&self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, LedgerError> {
+        answered(READ_MAX, query.fetch_optional(&self.readers)).await?.ok_or(LedgerError::HeadLost)
     }
 
     /// What survives the loss of the database's machine is what a synchronous standby has. Without one a commit is
@@ -160,8 +172,10 @@ fn read_head(row: &PgRow) -> Result<Head, LedgerError> {
     })
 }
 
-const LOCK_HEAD: &str =
-    "SELECT position, recorded_at, frontier, restoring FROM ledger.ledger_head WHERE id = 1 FOR UPDATE";
+async fn lock_head(tx: &mut PostgresTx) -> Result<PgRow, LedgerError> {
+    let lock = "SELECT position, recorded_at, frontier, restoring FROM ledger.ledger_head WHERE id = 1 FOR UPDATE";
+    answered(tx.answer_max(), sqlx::query(lock).fetch_optional(&mut **tx)).await?.ok_or(LedgerError::HeadLost)
+}
 
 fn event(row: &PgRow) -> Result<RecordedEvent, LedgerError> {
     let row = EventRow {
@@ -194,8 +208,8 @@ fn events(rows: Vec<PgRow>) -> Result<Vec<RecordedEvent>, LedgerError> {
 #[async_trait]
 impl Ledger for PostgresLedger {
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>, LedgerError> {
-        let mut tx = self.writer.begin_with("BEGIN").await?;
-        let row = sqlx::query(LOCK_HEAD).fetch_optional(&mut *tx).await?.ok_or(LedgerError::HeadLost)?;
+        let mut tx = self.begin().await?;
+        let row = lock_head(&mut tx).await?;
         let head = read_head(&row)?;
         refuse_half(head.position, restoring(head.position.0, row.try_get(3)?)?)?;
         Ok(Box::new(PostgresAppend { tx, head }))
@@ -203,24 +217,20 @@ impl Ledger for PostgresLedger {
 
     async fn head(&self) -> Result<Head, LedgerError> {
         let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
-        read_head(&head.fetch_optional(&self.readers).await?.ok_or(LedgerError::HeadLost)?)
+        read_head(&self.head_row(head).await?)
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
         let page = format!("SELECT {COLUMNS} FROM ledger.event WHERE position > $1 ORDER BY position LIMIT $2");
-        let rows = sqlx::query(AssertSqlSafe(page))
-            .bind(after.0)
-            .bind(i64::from(limit.min(PAGE_EVENTS_MAX)))
-            .fetch_all(&self.readers)
-            .await?;
-        events(rows)
+        let page = sqlx::query(AssertSqlSafe(page)).bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        events(self.rows(page).await?)
     }
 
     async fn read_streams(&self, team: TeamId, streams: &[StreamId]) -> Result<Vec<RecordedEvent>, LedgerError> {
         let select = format!("SELECT {COLUMNS} FROM ledger.event WHERE team = $1 AND stream = ANY($2)");
         let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
-        let rows = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(names).fetch_all(&self.readers).await?;
-        let mut found = events(rows)?;
+        let query = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(names);
+        let mut found = events(self.rows(query).await?)?;
         found.sort_by_key(|event| event.position);
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
@@ -237,7 +247,7 @@ impl Ledger for PostgresLedger {
              ORDER BY stream_version"
         );
         let query = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(stream.to_string()).bind(version);
-        let found = events(query.fetch_all(&self.readers).await?)?;
+        let found = events(self.rows(query).await?)?;
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
     }
@@ -248,7 +258,7 @@ impl Ledger for PostgresLedger {
              ORDER BY position LIMIT $2",
         );
         let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        query.fetch_all(&self.readers).await?.iter().map(change).collect()
+        self.rows(query).await?.iter().map(change).collect()
     }
 
     async fn forgotten(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
@@ -256,27 +266,23 @@ impl Ledger for PostgresLedger {
             "SELECT {COLUMNS} FROM ledger.event WHERE type = 'CustomerForgotten' AND position > $1 \
              ORDER BY position LIMIT $2"
         );
-        let rows = sqlx::query(AssertSqlSafe(page))
-            .bind(after.0)
-            .bind(i64::from(limit.min(PAGE_EVENTS_MAX)))
-            .fetch_all(&self.readers)
-            .await?;
-        events(rows)
+        let page = sqlx::query(AssertSqlSafe(page)).bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
+        events(self.rows(page).await?)
     }
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
-        let version: Option<i64> =
-            sqlx::query_scalar("SELECT max(stream_version) FROM ledger.event WHERE team = $1 AND stream = $2")
-                .bind(team.0)
-                .bind(stream.to_string())
-                .fetch_one(&self.readers)
-                .await?;
-        Ok(version.unwrap_or(0))
+        let version = sqlx::query("SELECT max(stream_version) FROM ledger.event WHERE team = $1 AND stream = $2");
+        let row = self.head_row(version.bind(team.0).bind(stream.to_string())).await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0))
     }
 
     async fn positions_of(&self, event_ids: &[Uuid]) -> Result<HashMap<Uuid, Position>, LedgerError> {
-        let mut connection = self.readers.acquire().await?;
-        known_ids(&mut connection, event_ids).await
+        if event_ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let known = sqlx::query("SELECT event_id, position FROM ledger.event WHERE event_id = ANY($1)");
+        let rows = self.rows(known.bind(event_ids.to_vec())).await?;
+        rows.into_iter().map(|row| Ok((row.try_get(0)?, Position(row.try_get(1)?)))).collect()
     }
 
     async fn read_streams_after(
@@ -295,7 +301,7 @@ impl Ledger for PostgresLedger {
         let names: Vec<String> = streams.iter().map(ToString::to_string).collect();
         let query = sqlx::query(AssertSqlSafe(select)).bind(team.0).bind(names);
         let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        let found = events(query.fetch_all(&self.readers).await?)?;
+        let found = events(self.rows(query).await?)?;
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
     }
@@ -304,29 +310,14 @@ impl Ledger for PostgresLedger {
         let select = format!("SELECT {COLUMNS} FROM ledger.event WHERE position = ANY ($1) ORDER BY position");
         let most = usize::try_from(PAGE_EVENTS_MAX).unwrap_or(usize::MAX);
         let wanted: Vec<i64> = positions.iter().take(most).map(|position| position.0).collect();
-        let rows = sqlx::query(AssertSqlSafe(select)).bind(wanted).fetch_all(&self.readers).await?;
-        let found = events(rows)?;
+        let found = events(self.rows(sqlx::query(AssertSqlSafe(select)).bind(wanted)).await?)?;
         found.iter().try_for_each(RecordedEvent::check_hash)?;
         Ok(found)
     }
 }
 
-async fn known_ids(
-    connection: &mut sqlx::PgConnection,
-    event_ids: &[Uuid],
-) -> Result<HashMap<Uuid, Position>, LedgerError> {
-    if event_ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query("SELECT event_id, position FROM ledger.event WHERE event_id = ANY($1)")
-        .bind(event_ids.to_vec())
-        .fetch_all(connection)
-        .await?;
-    rows.into_iter().map(|row| Ok((row.try_get(0)?, Position(row.try_get(1)?)))).collect()
-}
-
 struct PostgresAppend {
-    tx: Transaction<'static, Postgres>,
+    tx: PostgresTx,
     head: Head,
 }
 
@@ -340,7 +331,7 @@ impl AppendTx for PostgresAppend {
         let (teams, names): (Vec<Uuid>, Vec<String>) =
             streams.iter().map(|(team, stream)| (team.0, stream.to_string())).unzip();
         // One way to the server and back for both.
-        let rows = sqlx::query(
+        let look_up = sqlx::query(
             "SELECT asked.ordinal, \
              (SELECT max(stream_version) FROM ledger.event e WHERE e.team = asked.team AND e.stream = asked.stream), \
              NULL::uuid, NULL::bigint \
@@ -349,11 +340,9 @@ impl AppendTx for PostgresAppend {
         )
         .bind(teams)
         .bind(names)
-        .bind(event_ids.to_vec())
-        .fetch_all(&mut *self.tx)
-        .await?;
+        .bind(event_ids.to_vec());
         let mut found = LookUp::default();
-        for row in rows {
+        for row in answered(self.tx.answer_max(), look_up.fetch_all(&mut *self.tx)).await? {
             if let Some(event_id) = row.try_get(2)? {
                 found.known.insert(event_id, Position(row.try_get(3)?));
                 continue;
@@ -377,7 +366,7 @@ impl AppendTx for PostgresAppend {
         );
         let column = |of: fn(&RecordedEvent) -> i64| events.iter().map(of).collect::<Vec<_>>();
         let versions = events.iter().map(|event| i16::try_from(event.schema_version).unwrap_or(i16::MAX));
-        sqlx::query(AssertSqlSafe(insert))
+        let insert = sqlx::query(AssertSqlSafe(insert))
             .bind(column(|event| event.position.0))
             .bind(events.iter().map(|event| event.team.0).collect::<Vec<_>>())
             .bind(events.iter().map(|event| event.stream.to_string()).collect::<Vec<_>>())
@@ -394,9 +383,8 @@ impl AppendTx for PostgresAppend {
             .bind(events.iter().map(|event| event.leaf_hash.to_vec()).collect::<Vec<_>>())
             .bind(head.position.0)
             .bind(head.recorded_at.as_microsecond())
-            .bind(head.frontier.to_bytes())
-            .execute(&mut *self.tx)
-            .await?;
+            .bind(head.frontier.to_bytes());
+        answered(self.tx.answer_max(), insert.execute(&mut *self.tx)).await?;
         Ok(())
     }
 
@@ -410,8 +398,12 @@ impl AppendTx for PostgresAppend {
     /// an orphaned one left is seen after a restart of the server even where the standby never got it.
     async fn settle(mut self: Box<Self>) -> Result<(), LedgerError> {
         let touch = "UPDATE ledger.ledger_head SET position = position WHERE id = 1";
-        sqlx::query(touch).execute(&mut *self.tx).await?;
+        self.tx.run(touch).await?;
         self.commit().await
+    }
+
+    async fn roll_back(self: Box<Self>) {
+        self.tx.roll_back().await;
     }
 }
 
@@ -425,14 +417,13 @@ fn rolled_back(error: &sqlx::Error) -> bool {
 #[async_trait]
 impl RestoreDoor for PostgresLedger {
     async fn restoring(&self) -> Result<Option<RestoreTarget>, LedgerError> {
-        let select = sqlx::query("SELECT position, restoring FROM ledger.ledger_head WHERE id = 1");
-        let row = select.fetch_optional(&self.readers).await?.ok_or(LedgerError::HeadLost)?;
+        let row = self.head_row(sqlx::query("SELECT position, restoring FROM ledger.ledger_head WHERE id = 1")).await?;
         restoring(row.try_get(0)?, row.try_get(1)?)
     }
 
     async fn begin_restore(&self) -> Result<(Box<dyn RestoreTx>, Option<RestoreTarget>), LedgerError> {
-        let mut tx = self.writer.begin_with("BEGIN").await?;
-        let row = sqlx::query(LOCK_HEAD).fetch_optional(&mut *tx).await?.ok_or(LedgerError::HeadLost)?;
+        let mut tx = self.begin_patiently().await?;
+        let row = lock_head(&mut tx).await?;
         let (head, target) = (read_head(&row)?, restoring(row.try_get(0)?, row.try_get(3)?)?);
         Ok((Box::new(PostgresAppend { tx, head }), target))
     }
@@ -442,7 +433,8 @@ impl RestoreDoor for PostgresLedger {
 impl RestoreTx for PostgresAppend {
     async fn mark(&mut self, target: Option<RestoreTarget>) -> Result<(), LedgerError> {
         let mark = sqlx::query("UPDATE ledger.ledger_head SET restoring = $1 WHERE id = 1");
-        mark.bind(target.map(RestoreTarget::to_bytes)).execute(&mut *self.tx).await?;
+        let mark = mark.bind(target.map(RestoreTarget::to_bytes));
+        answered(self.tx.answer_max(), mark.execute(&mut *self.tx)).await?;
         Ok(())
     }
 }

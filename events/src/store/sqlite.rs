@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqlitePool};
+use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
 use super::door::{RestoreDoor, RestoreTarget, RestoreTx, refuse_half, restoring};
@@ -52,8 +52,9 @@ impl SqliteLedger {
         &self.file.readers
     }
 
-    pub(super) fn writer(&self) -> &SqlitePool {
-        &self.file.writer
+    /// Begins to write beside the Writer.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.file.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
 

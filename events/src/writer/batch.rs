@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::judge::Judge;
 use super::refusal::is_refusal;
@@ -23,6 +24,8 @@ const BATCH_EVENTS_MAX: usize = 2_048;
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Attempts to find out what became of a commit whose connection was lost.
 const UNKNOWN_ATTEMPTS_MAX: u32 = 8;
+/// No attempt begins later than so long after the commit: whoever waits for an answer hears that it is not known.
+const UNKNOWN_WAIT_MAX: Duration = Duration::from_secs(15);
 /// The pause before the first of these attempts; it doubles each time.
 const UNKNOWN_PAUSE: Duration = Duration::from_millis(25);
 
@@ -115,8 +118,12 @@ impl Batcher {
     async fn append(&self, requests: &[PreparedRequest]) -> Result<Vec<AppendOutcome>, Failure> {
         let mut pause = UNKNOWN_PAUSE;
         let mut result = self.attempt(requests).await;
+        let lost_at = Instant::now();
         for _ in 0..UNKNOWN_ATTEMPTS_MAX {
             let Err(Failure::Unknown(lost)) = &result else { break };
+            if lost_at.elapsed() > UNKNOWN_WAIT_MAX {
+                break;
+            }
             tokio::time::sleep(pause).await;
             pause *= 2;
             match self.went_through(lost).await {
@@ -152,7 +159,10 @@ impl Batcher {
         let found = tx.look_up(&streams, &ids).await.map_err(Failure::refused_by_ledger)?;
         let mut judge = Judge::new(tx.head().clone(), found, self.clock.now());
         let outcomes: Vec<_> = requests.iter().map(|request| judge.judge(request)).collect();
-        let Some(last) = judge.accepted.last() else { return Ok(outcomes) };
+        let Some(last) = judge.accepted.last() else {
+            tx.roll_back().await;
+            return Ok(outcomes);
+        };
         let (last, leaf_hash) = (last.position, last.leaf_hash);
         let (keys, inserted) =
             tokio::join!(self.store_keys(requests, &outcomes), tx.insert(&judge.accepted, &judge.head));

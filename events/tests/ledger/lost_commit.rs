@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use keyledger_events::store::PostgresLedger;
+use keyledger_events::store::{ANSWER_MAX, PostgresLedger};
 use keyledger_events::{AppendOutcome, Position, SharedLedger, TeamId, Writer, id};
 use sqlx::postgres::PgPoolOptions;
 
@@ -109,6 +109,16 @@ async fn a_commit_that_arrives_late_is_waited_for() -> TestResult {
 async fn a_session_ended_after_its_commit_is_not_taken_for_a_roll_back() -> TestResult {
     // Guards: the transaction is durable, but an administrator's shutdown reaches the client in place of the answer.
     run(Engine::Postgres, |home| through_the_proxy(home, Cut::AfterServerWithFatal)).await
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_not_waited_for_for_ever() -> TestResult {
+    // Guards: nothing closes the connection and no answer ever comes: every caller, and all who come later, would wait
+    // until the process is restarted. The server still holds the head row for it.
+    let begun = std::time::Instant::now();
+    run(Engine::Postgres, |home| through_the_proxy(home, Cut::Silent)).await?;
+    assert!(begun.elapsed() < ANSWER_MAX * 2, "{:?}", begun.elapsed());
+    Ok(())
 }
 
 async fn in_memory(home: Arc<Home>, how: LostCommit) -> TestResult {

@@ -2,6 +2,7 @@
 //! and lost connections that the promise "never lost, never doubled, never mis-dated" has to survive.
 
 mod append_only;
+mod connections;
 mod contract;
 mod crash;
 mod golden;

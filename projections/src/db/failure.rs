@@ -4,6 +4,10 @@ use sqlx::error::ErrorKind;
 
 /// SQLSTATE of PostgreSQL for a table that is not there.
 const POSTGRES_UNDEFINED_TABLE: &str = "42P01";
+/// SQLSTATE of PostgreSQL for a lock that somebody else keeps.
+const POSTGRES_LOCK_NOT_AVAILABLE: &str = "55P03";
+/// SQLSTATE of PostgreSQL for a session that it ended because it idled in a transaction.
+const POSTGRES_IDLED: &str = "25P03";
 /// SQLSTATE classes of PostgreSQL that retrying does not mend: bad data, violated constraints, bad statements, more than
 /// fits (a row of an index).
 const POSTGRES_REFUSED_CLASSES: [&str; 4] = ["22", "23", "42", "54"];
@@ -15,6 +19,20 @@ pub(crate) fn is_missing_table(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| {
         error.code().as_deref() == Some(POSTGRES_UNDEFINED_TABLE) || error.message().starts_with("no such table")
     })
+}
+
+/// Whether a lock was waited for for too long.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(POSTGRES_LOCK_NOT_AVAILABLE))
+}
+
+/// Whether the connection was lost, or ended because it idled in a transaction.
+pub(crate) fn is_lost_connection(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().as_deref() == Some(POSTGRES_IDLED),
+        _ => false,
+    }
 }
 
 /// Whether the database refuses this very statement with these values, so that trying again is of no use.

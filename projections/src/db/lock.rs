@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
 use keyledger_events::open_private;
+use keyledger_events::store::{ANSWER_MAX, answered};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
@@ -41,11 +42,8 @@ impl BuildLocks {
                 Ok(true)
             }
             Kind::Postgres(session) => {
-                sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))")
-                    .bind(POSTGRES_LOCKS)
-                    .bind(view)
-                    .fetch_one(&mut **session)
-                    .await
+                let take = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))");
+                answered(ANSWER_MAX, take.bind(POSTGRES_LOCKS).bind(view).fetch_one(&mut **session)).await
             }
         }
     }
@@ -56,7 +54,8 @@ impl BuildLocks {
             Kind::Sqlite { files, .. } => drop(files),
             Kind::Postgres(mut session) => {
                 // The server may take its time to notice that a session has ended.
-                let unlocked = sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *session).await;
+                let unlock = sqlx::query("SELECT pg_advisory_unlock_all()");
+                let unlocked = answered(ANSWER_MAX, unlock.execute(&mut *session)).await;
                 if let Err(error) = unlocked.map(drop) {
                     tracing::debug!(%error, "views' locks were not given back and end with their session");
                 }

@@ -16,19 +16,25 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use keyledger_events::store::{SqliteFile, truncate_wal};
+use keyledger_events::store::{SqliteFile, answered, truncate_wal};
 use sqlx::PgPool;
 
 pub use open::OpenError;
 pub use tx::Tx;
 pub use value::{ColumnError, Row, Value};
 
-pub(crate) use failure::{is_missing_table, is_refused_data};
+use tx::Begin;
+
+pub(crate) use failure::{is_locked, is_lost_connection, is_missing_table, is_refused_data};
 pub(crate) use lock::BuildLocks;
 
 use crate::bookkeeping;
 use crate::error::QueryError;
+
+/// How long the answer to a query is waited for.
+const FETCH_MAX: Duration = Duration::from_secs(60);
 
 /// The store of all views. Clones share their connections.
 #[derive(Debug, Clone)]
@@ -58,19 +64,19 @@ impl Database {
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match self {
             Self::Sqlite(file) => Tx::begin_sqlite(file).await,
-            Self::Postgres(pool) => Tx::begin_postgres_not_durable(pool).await,
+            Self::Postgres(pool) => Tx::begin_postgres(pool, Begin::NOT_DURABLE).await,
         }
     }
 
-    /// As [`Database::begin`], for much work: on SQLite each statement runs on the thread that asks, which must be one that
-    /// may be kept busy.
+    /// As [`Database::begin`], for much work in small pieces: on SQLite each statement runs on the thread that asks, which
+    /// must be one that may be kept busy; on PostgreSQL the answer to none is waited for for long.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn begin_on_the_spot(&self) -> Result<Tx, sqlx::Error> {
         match self {
             Self::Sqlite(file) => Tx::begin_on_the_spot(file).await,
-            Self::Postgres(pool) => Tx::begin_postgres_not_durable(pool).await,
+            Self::Postgres(pool) => Tx::begin_postgres(pool, Begin::NOT_DURABLE_QUICK).await,
         }
     }
 
@@ -81,7 +87,7 @@ impl Database {
     pub async fn fetch(&self, sql: String, args: Vec<Value>) -> Result<Vec<Row>, sqlx::Error> {
         match self {
             Self::Sqlite(file) => sqlite::fetch(&file.readers, sql, args).await,
-            Self::Postgres(pool) => postgres::fetch(pool, sql, args).await,
+            Self::Postgres(pool) => answered(FETCH_MAX, postgres::fetch(pool, sql, args)).await,
         }
     }
 
@@ -150,16 +156,23 @@ impl ViewStore {
     pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match &self.database {
             Database::Sqlite(file) => Tx::begin_sqlite(file).await,
-            Database::Postgres(pool) => Tx::begin_postgres(pool).await,
+            Database::Postgres(pool) => Tx::begin_postgres(pool, Begin::PATIENT).await,
         }
     }
 
-    /// As [`ViewStore::begin`], for what follows the ledger all day long on a thread of its own: on SQLite each statement
-    /// runs on the thread that asks.
+    /// As [`ViewStore::begin`], for what follows the ledger all day long, in small pieces.
+    pub(crate) async fn begin_quick(&self) -> Result<Tx, sqlx::Error> {
+        match &self.database {
+            Database::Sqlite(file) => Tx::begin_sqlite(file).await,
+            Database::Postgres(pool) => Tx::begin_postgres(pool, Begin::QUICK).await,
+        }
+    }
+
+    /// As [`ViewStore::begin_quick`], on a thread of its own: on SQLite each statement runs on the thread that asks.
     pub(crate) async fn begin_on_the_spot(&self) -> Result<Tx, sqlx::Error> {
         match &self.database {
             Database::Sqlite(file) => Tx::begin_on_the_spot(file).await,
-            Database::Postgres(pool) => Tx::begin_postgres(pool).await,
+            Database::Postgres(_) => self.begin_quick().await,
         }
     }
 
@@ -167,7 +180,7 @@ impl ViewStore {
     pub(crate) async fn snapshot(&self) -> Result<Tx, sqlx::Error> {
         match &self.database {
             Database::Sqlite(file) => Tx::begin_sqlite_snapshot(&file.readers).await,
-            Database::Postgres(pool) => Tx::begin_postgres_snapshot(pool).await,
+            Database::Postgres(pool) => Tx::begin_postgres(pool, Begin::SNAPSHOT).await,
         }
     }
 

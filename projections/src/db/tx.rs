@@ -1,13 +1,36 @@
 //! A transaction over the views: rows and checkpoints change together or not at all.
 
-use keyledger_events::store::{SpotTx, SqliteFile, Turn};
-use sqlx::{AssertSqlSafe, Executor as _, Postgres, Sqlite, Transaction};
+use std::time::Duration;
+
+use keyledger_events::store::{PostgresTx, SpotTx, SqliteFile, Turn, answered};
+use sqlx::{AssertSqlSafe, Executor as _, Sqlite, Transaction};
 
 use super::value::{Row, Value};
 use super::{TableName, postgres, spot, sqlite};
 
-/// What can be done without need not wait for the disk.
-const POSTGRES_NOT_DURABLE: &str = "SET LOCAL synchronous_commit TO OFF";
+/// How a transaction of PostgreSQL begins, and how long each of its answers is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begin(&'static str, Duration);
+
+impl Begin {
+    /// Whoever waits for what it holds does not wait for long.
+    pub(super) const QUICK: Self = Self("BEGIN", Duration::from_secs(60));
+    /// A table is filled, or an index made: that may take its time, and between two of its statements much is read.
+    pub(super) const PATIENT: Self = Self(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '30s'; SET LOCAL lock_timeout = '60s'",
+        Duration::from_secs(86_400),
+    );
+    /// What stands in nobody's way may idle.
+    pub(super) const SNAPSHOT: Self = Self(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL idle_in_transaction_session_timeout = 0",
+        Duration::from_secs(600),
+    );
+    /// What can be done without need not wait for the disk.
+    pub(super) const NOT_DURABLE: Self = Self("BEGIN; SET LOCAL synchronous_commit TO OFF", Duration::from_secs(600));
+    /// As that, and somebody may wait for it to end.
+    pub(super) const NOT_DURABLE_QUICK: Self =
+        Self("BEGIN; SET LOCAL synchronous_commit TO OFF", Duration::from_secs(10));
+}
 
 /// An open transaction. Dropping it rolls back.
 pub struct Tx(Kind);
@@ -15,7 +38,7 @@ pub struct Tx(Kind);
 enum Kind {
     Sqlite(Transaction<'static, Sqlite>, Option<Turn>),
     Spot(SpotTx),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTx),
 }
 
 impl Tx {
@@ -28,22 +51,12 @@ impl Tx {
         Ok(Self(Kind::Spot(file.spot.begin().await?)))
     }
 
-    pub(super) async fn begin_postgres(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
-        Ok(Self(Kind::Postgres(pool.begin_with("BEGIN").await?)))
-    }
-
-    pub(super) async fn begin_postgres_not_durable(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
-        let mut tx = pool.begin_with("BEGIN").await?;
-        (&mut *tx).execute(POSTGRES_NOT_DURABLE).await?;
-        Ok(Self(Kind::Postgres(tx)))
+    pub(super) async fn begin_postgres(pool: &sqlx::PgPool, Begin(sql, longest): Begin) -> Result<Self, sqlx::Error> {
+        Ok(Self(Kind::Postgres(PostgresTx::begin(pool, sql, longest).await?)))
     }
 
     pub(super) async fn begin_sqlite_snapshot(readers: &sqlx::SqlitePool) -> Result<Self, sqlx::Error> {
         Ok(Self(Kind::Sqlite(readers.begin_with("BEGIN DEFERRED").await?, None)))
-    }
-
-    pub(super) async fn begin_postgres_snapshot(pool: &sqlx::PgPool) -> Result<Self, sqlx::Error> {
-        Ok(Self(Kind::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)))
     }
 
     /// Whether this is PostgreSQL, for the few statements that have two texts.
@@ -64,7 +77,7 @@ impl Tx {
         match &mut self.0 {
             Kind::Sqlite(tx, _) => sqlite::execute(&mut **tx, sql, args).await,
             Kind::Spot(tx) => spot::execute(tx, &sql, &args),
-            Kind::Postgres(tx) => postgres::execute(&mut **tx, sql, args).await,
+            Kind::Postgres(tx) => answered(tx.answer_max(), postgres::execute(&mut **tx, sql, args)).await,
         }
     }
 
@@ -76,7 +89,7 @@ impl Tx {
         match &mut self.0 {
             Kind::Sqlite(tx, _) => sqlite::fetch(&mut **tx, sql, args).await,
             Kind::Spot(tx) => spot::fetch(tx, &sql, &args),
-            Kind::Postgres(tx) => postgres::fetch(&mut **tx, sql, args).await,
+            Kind::Postgres(tx) => answered(tx.answer_max(), postgres::fetch(&mut **tx, sql, args)).await,
         }
     }
 
@@ -85,8 +98,14 @@ impl Tx {
         match &mut self.0 {
             Kind::Sqlite(tx, _) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
             Kind::Spot(tx) => tx.run(sql),
-            Kind::Postgres(tx) => (&mut **tx).execute(AssertSqlSafe(sql)).await.map(drop),
+            Kind::Postgres(tx) => tx.run(AssertSqlSafe(sql)).await,
         }
+    }
+
+    /// Does not wait for a lock for longer than a moment from here on: whoever reads a table, as a dump of the database does
+    /// for hours, keeps it from being dropped, and nothing else. On SQLite nobody does.
+    pub(crate) async fn insist_on_no_lock(&mut self) -> Result<(), sqlx::Error> {
+        if self.is_postgres() { self.run("SET LOCAL lock_timeout = '2s'").await } else { Ok(()) }
     }
 
     /// Marks a point to come back to when a view fails.

@@ -10,11 +10,12 @@ mod catch_up;
 mod ensure;
 mod pass;
 mod report;
+mod standing;
 mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keyledger_events::{LedgerError, Position, SharedClock, SharedLedger, spawn_on_own_thread};
@@ -33,7 +34,10 @@ pub(crate) use batch::Batch;
 
 pub use catch_up::CatchUpError;
 pub use report::{FaultReport, FaultedEvent, ViewReport};
+pub use standing::Standstill;
 pub use status::{RunnerStatus, ViewProgress};
+
+use standing::Standing;
 
 /// How often the ledger is looked at when nobody wakes the runner: other processes append too.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -48,6 +52,12 @@ const CONTENDED_PAUSE: Duration = Duration::from_millis(5);
 /// The first pause after a database error; it doubles up to the last.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_LAST: Duration = Duration::from_secs(5);
+
+/// How long a pass may take on PostgreSQL, whose connections may die without a word. After one that took longer the next
+/// may take twice as long …
+const PASS_MAX: Duration = Duration::from_secs(15);
+/// … so often at most.
+const PASS_DOUBLINGS_MAX: u32 = 6;
 
 /// Why a pass could not be made. Trying again may help.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +105,10 @@ pub(crate) struct Inner {
     stuck: std::sync::Mutex<HashMap<String, Fault>>,
     /// One pass at a time in this process.
     pass: Mutex<()>,
+    /// Passes, one after the other, that took too long.
+    cut_off: AtomicU32,
+    /// Since when views stand that do not follow the ledger.
+    standing: std::sync::Mutex<Standing>,
     /// Background tasks at work.
     tasks: AtomicUsize,
     /// Somebody waits for the views.
@@ -123,6 +137,8 @@ impl Runner {
             ensured: AtomicBool::new(false),
             stuck: std::sync::Mutex::default(),
             pass: Mutex::new(()),
+            cut_off: AtomicU32::new(0),
+            standing: std::sync::Mutex::default(),
             tasks: AtomicUsize::new(0),
             nudge: Notify::new(),
         };
@@ -210,7 +226,18 @@ impl Runner {
     async fn pass_at(&self, at: At) -> Result<PassOutcome, RunnerError> {
         let _one_at_a_time = self.inner.pass.lock().await;
         self.inner.ensure_once().await?;
-        self.inner.pass(at).await
+        if !self.inner.views.is_postgres() {
+            return self.inner.pass(at).await;
+        }
+        let longest = PASS_MAX * (1 << self.inner.cut_off.load(Ordering::SeqCst).min(PASS_DOUBLINGS_MAX));
+        if let Ok(pass) = tokio::time::timeout(longest, self.inner.pass(at)).await {
+            self.inner.cut_off.store(0, Ordering::SeqCst);
+            return pass;
+        }
+        // What is dropped in the middle of a transaction closes its connection.
+        self.inner.cut_off.fetch_add(1, Ordering::SeqCst);
+        let silent = format!("a pass over the views has come to no end within {} s", longest.as_secs());
+        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, silent)).into())
     }
 }
 

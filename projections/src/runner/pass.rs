@@ -65,7 +65,7 @@ impl Inner {
     async fn advance(&self, batch: &Batch, care: Care, at: At) -> Result<bool, Stopped> {
         let mut tx = match at {
             At::TheSpot => self.views.begin_on_the_spot().await?,
-            At::TheStore => self.views.begin().await?,
+            At::TheStore => self.views.begin_quick().await?,
         };
         let mut moved = Vec::new();
         let builds = bookkeeping::lock_live(&mut tx).await?;

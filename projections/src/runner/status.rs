@@ -71,6 +71,7 @@ impl Inner {
             views.insert(build.name.clone(), progress);
         }
         let status = RunnerStatus { head, views, missing: self.missing(builds).collect(), failure: None };
+        self.note_standing(&status);
         self.status.send_if_modified(|old| {
             let changed = *old != status;
             *old = status;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use keyledger_events::Position;
 use serde_json::json;
 
 use super::Front;
@@ -39,6 +40,10 @@ pub(super) async fn readyz(State(front): State<Front>) -> Response {
             problems.push(format!("the view {name} is {lag} events behind"));
         }
         views.insert(name.clone(), json!({ "position": progress.position.0, "lagEvents": lag, "fault": fault }));
+    }
+    if let Some(still) = front.app.runner.standstill(Position(head)) {
+        let (view, seconds) = (still.view, still.seconds);
+        problems.push(format!("the view {view} has not moved for {seconds} s although the ledger has"));
     }
     problems.extend(status.missing.iter().map(|name| format!("the view {name} does not exist yet")));
     if views.is_empty() {

@@ -3,6 +3,7 @@
 mod vault;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool, Row as _};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use super::vault::StaleMaster;
 use super::{KeyLink, KeyStore, WrappedKey, missing, taken};
-use crate::store::{MigrationError, migrate_postgres_schema};
+use crate::store::{ANSWER_MAX, MigrationError, answered, migrate_postgres_schema};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres/keys");
 
@@ -36,26 +37,28 @@ impl KeyStore for PostgresKeys {
     async fn insert(&self, keys: &[WrappedKey], links: &[KeyLink]) -> Result<(), sqlx::Error> {
         if !keys.is_empty() {
             let mut connection = self.pool.acquire().await?;
-            insert_keys(&mut connection, keys).await?;
+            answered(ANSWER_MAX, insert_keys(&mut connection, keys)).await?;
         }
         if !links.is_empty() {
             let (customers, ids): (Vec<_>, Vec<_>) = links.iter().map(|link| (link.customer_id, link.key_id)).unzip();
-            sqlx::query(
+            let insert = sqlx::query(
                 "INSERT INTO keys.key_link (customer_id, key_id) SELECT * FROM unnest($1::uuid[], $2::uuid[]) \
                  ON CONFLICT DO NOTHING",
-            )
-            .bind(customers)
-            .bind(ids)
-            .execute(&self.pool)
-            .await?;
+            );
+            answered(ANSWER_MAX, insert.bind(customers).bind(ids).execute(&self.pool)).await?;
         }
         Ok(())
     }
 
     async fn find(&self, id: Uuid) -> Result<Option<WrappedKey>, sqlx::Error> {
-        find(&self.pool, id).await
+        answered(ANSWER_MAX, find(&self.pool, id)).await
     }
 }
+
+/// How long the answer about a page of keys, or all of one person's, is waited for.
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(60);
+/// How long when all keys are looked at.
+pub(super) const LOOK_AT_ALL_MAX: Duration = Duration::from_secs(600);
 
 /// The master key in force.
 async fn in_force(connection: &mut PgConnection) -> Result<Option<Uuid>, sqlx::Error> {

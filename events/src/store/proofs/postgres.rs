@@ -7,12 +7,13 @@ use super::checked::{RawEvent, strange_column as bad};
 use super::{Checked, Edges, PROOF_ROWS_MAX, RawHead, Stored, StoredCheckpoint, StoredTile, first_under};
 use crate::id::Position;
 use crate::merkle::Hash;
+use crate::store::postgres::READ_MAX;
 use crate::store::row::COLUMNS;
-use crate::store::{LedgerError, PostgresLedger};
+use crate::store::{ANSWER_MAX, LedgerError, PostgresLedger, answered};
 
 super::proof_store!(
-    PostgresLedger, PgRow, "ledger.", "BEGIN",
-    readers: PostgresLedger::readers, writer: PostgresLedger::writer
+    PostgresLedger, PgRow, "ledger.",
+    readers: PostgresLedger::readers, begin: PostgresLedger::begin, reading: READ_MAX, writing: ANSWER_MAX
 );
 
 async fn check_events(ledger: &PostgresLedger, after: i64, until: i64) -> Result<Vec<Checked>, LedgerError> {
@@ -25,7 +26,7 @@ async fn check_events(ledger: &PostgresLedger, after: i64, until: i64) -> Result
         let checked = raw_event(position, row).and_then(|raw| raw.check(&mut encoding));
         Ok(checked.map_or_else(|problem| Checked::Bad { position, problem }, Checked::Good))
     };
-    page.fetch_all(ledger.readers()).await?.iter().map(check).collect()
+    answered(READ_MAX, page.fetch_all(ledger.readers())).await?.iter().map(check).collect()
 }
 
 /// The columns, or which of them is not of its type.

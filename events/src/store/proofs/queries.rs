@@ -1,11 +1,12 @@
 //! The SQL of [`super::ProofStore`], the same on both engines but for the schema's name.
 
 /// Implements [`super::ProofStore`] for a ledger. `$tables` is what stands before a table's name, `$begin` how a
-/// transaction that writes begins. Beside it stands `check_events`, which reads what each driver reads in its own way.
+/// transaction that writes begins, `$reading` and `$writing` how long an
+/// answer is waited for. Beside it stands `check_events`, which reads what each driver reads in its own way.
 macro_rules! proof_store {
     (
-        $ledger:ty, $row:ty, $tables:literal, $begin:literal,
-        readers: $readers:expr, writer: $writer:expr
+        $ledger:ty, $row:ty, $tables:literal,
+        readers: $readers:expr, begin: $begin:expr, reading: $reading:expr, writing: $writing:expr
     ) => {
         #[async_trait::async_trait]
         impl $crate::store::proofs::ProofStore for $ledger {
@@ -16,7 +17,7 @@ macro_rules! proof_store {
                     "checkpoint ORDER BY size DESC LIMIT $1"
                 );
                 let newest = sqlx::query(newest).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                newest.fetch_all($readers(self)).await?.iter().map(checkpoint).collect()
+                answered($reading, newest.fetch_all($readers(self))).await?.iter().map(checkpoint).collect()
             }
 
             async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<StoredCheckpoint>, LedgerError> {
@@ -26,7 +27,7 @@ macro_rules! proof_store {
                     "checkpoint WHERE size > $1 ORDER BY size LIMIT $2"
                 );
                 let page = sqlx::query(page).bind(number(after)).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                page.fetch_all($readers(self)).await?.iter().map(checkpoint).collect()
+                answered($reading, page.fetch_all($readers(self))).await?.iter().map(checkpoint).collect()
             }
 
             async fn store_checkpoint(&self, checkpoint: &StoredCheckpoint) -> Result<Stored, LedgerError> {
@@ -38,22 +39,21 @@ macro_rules! proof_store {
                     $tables,
                     "checkpoint WHERE size = $1) ON CONFLICT DO NOTHING"
                 );
-                let mut tx = $writer(self).begin_with($begin).await?;
-                let done = sqlx::query(insert)
+                let mut tx = $begin(self).await?;
+                let insert = sqlx::query(insert)
                     .bind(number(checkpoint.size))
                     .bind(checkpoint.root.to_vec())
                     .bind(checkpoint.signed_at.as_microsecond())
-                    .bind(checkpoint.note.clone())
-                    .execute(&mut *tx)
-                    .await?;
+                    .bind(checkpoint.note.clone());
+                let done = answered($writing, insert.execute(&mut *tx)).await?;
                 tx.commit().await?;
                 Ok(if done.rows_affected() == 1 { Stored::Appended } else { Stored::AlreadyThere })
             }
 
             async fn tiles_kept(&self, level: u32) -> Result<u64, LedgerError> {
                 let last = concat!("SELECT max(idx) FROM ", $tables, "merkle_tile WHERE level = $1");
-                let last: Option<i64> =
-                    sqlx::query_scalar(last).bind(i64::from(level)).fetch_one($readers(self)).await?;
+                let last = sqlx::query_scalar(last).bind(i64::from(level)).fetch_one($readers(self));
+                let last: Option<i64> = answered($reading, last).await?;
                 Ok(last.map_or(0, |last| last.unsigned_abs() + 1))
             }
 
@@ -72,7 +72,8 @@ macro_rules! proof_store {
                 let query = sqlx::query(if level == 0 { leaves } else { tiles }).bind(first).bind(first + count);
                 let query = if level == 0 { query } else { query.bind(i64::from(level)) };
                 let mut hashes = Vec::new();
-                for (expected, row) in (first..).zip(query.fetch_all($readers(self)).await?) {
+                let rows = answered($reading, query.fetch_all($readers(self))).await?;
+                for (expected, row) in (first..).zip(rows) {
                     let index: i64 = row.try_get(0)?;
                     if index != expected {
                         break;
@@ -91,10 +92,10 @@ macro_rules! proof_store {
                     $tables,
                     "merkle_tile WHERE level = $1 AND idx = $2) ON CONFLICT DO NOTHING"
                 );
-                let mut tx = $writer(self).begin_with($begin).await?;
+                let mut tx = $begin(self).await?;
                 for (index, hash) in (number(first)..).zip(hashes) {
                     let query = sqlx::query(insert).bind(i64::from(level)).bind(index).bind(hash.to_vec());
-                    query.execute(&mut *tx).await?;
+                    answered($writing, query.execute(&mut *tx)).await?;
                 }
                 Ok(tx.commit().await?)
             }
@@ -107,7 +108,7 @@ macro_rules! proof_store {
                 );
                 let (level, index) = after.map_or((0, 0), |(level, index)| (i64::from(level), number(index)));
                 let page = sqlx::query(page).bind(level).bind(index).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                page.fetch_all($readers(self))
+                answered($reading, page.fetch_all($readers(self)))
                     .await?
                     .iter()
                     .map(|row| {
@@ -132,7 +133,7 @@ macro_rules! proof_store {
                     $tables,
                     "ledger_head AS head ON head.id = 1"
                 );
-                let row = sqlx::query(edges).fetch_one($readers(self)).await?;
+                let row = answered($reading, sqlx::query(edges).fetch_one($readers(self))).await?;
                 let position: Option<i64> = row.try_get(2)?;
                 let head = match position {
                     None => None,
@@ -156,7 +157,7 @@ macro_rules! proof_store {
                     "event WHERE position > $1 ORDER BY position LIMIT $2"
                 );
                 let page = sqlx::query_scalar(page).bind(after.0).bind(i64::from(limit.min(PROOF_ROWS_MAX)));
-                let bytes: Vec<i64> = page.fetch_all($readers(self)).await?;
+                let bytes: Vec<i64> = answered($reading, page.fetch_all($readers(self))).await?;
                 Ok(bytes.into_iter().map(i64::unsigned_abs).collect())
             }
         }

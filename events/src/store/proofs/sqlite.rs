@@ -1,5 +1,7 @@
 //! Proofs in `ledger.db`.
 
+use std::time::Duration;
+
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -9,11 +11,11 @@ use crate::id::Position;
 use crate::merkle::Hash;
 use crate::store::row::COLUMNS;
 use crate::store::sqlite_rows::{id, optional_id};
-use crate::store::{LedgerError, SqliteLedger};
+use crate::store::{LedgerError, SqliteLedger, answered};
 
 super::proof_store!(
-    SqliteLedger, SqliteRow, "", "BEGIN IMMEDIATE",
-    readers: SqliteLedger::readers, writer: SqliteLedger::writer
+    SqliteLedger, SqliteRow, "",
+    readers: SqliteLedger::readers, begin: SqliteLedger::begin, reading: Duration::MAX, writing: Duration::MAX
 );
 
 async fn check_events(ledger: &SqliteLedger, after: i64, until: i64) -> Result<Vec<Checked>, LedgerError> {

@@ -21,6 +21,9 @@ pub(crate) enum Cut {
     ServerLate,
     /// The server commits, and the client is told that an administrator ended its session.
     AfterServerWithFatal,
+    /// Nothing passes on the connection any more, and nobody closes it, as when a firewall forgets it; the server never sees
+    /// the COMMIT.
+    Silent,
 }
 
 /// How late [`Cut::ServerLate`] is: after the Writer's first look.
@@ -107,6 +110,9 @@ fn is_commit(message: &[u8]) -> bool {
 async fn lose(commit: &[u8], how: Cut, mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
     if how == Cut::BeforeServer {
         return Ok(());
+    }
+    if how == Cut::Silent {
+        return std::future::pending().await;
     }
     if how == Cut::ServerLate {
         client.shutdown().await?;

@@ -209,7 +209,7 @@ async fn everything(app: &App, team: TeamId, query: &Fields, kind: Option<String
     let lowest = (end - LOOKED_THROUGH_MAX).max(0);
     while events.len() < wanted && end > lowest {
         let begin = (end - i64::from(READ)).max(lowest);
-        let mut piece = app.ledger.read(Position(begin), READ).await?;
+        let mut piece = app.ledger.read_checked(Position(begin), READ).await?;
         piece.retain(|event| event.position.0 <= end && reader.wants(event));
         piece.reverse();
         events.extend(piece);
