@@ -163,7 +163,10 @@ impl From<AdminError> for ApiError {
             AdminError::Invalid(_) => Self::bad_request(details),
             AdminError::Rebuild(RebuildError::Unknown(_)) => Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", details),
             AdminError::Rebuild(
-                RebuildError::UnderWay(_) | RebuildError::NoEarlierBuild(_) | RebuildError::Misfit { .. },
+                RebuildError::UnderWay(_)
+                | RebuildError::NoEarlierBuild(_)
+                | RebuildError::Misfit { .. }
+                | RebuildError::Read { .. },
             ) => Self::new(StatusCode::CONFLICT, "CONFLICT", details),
             AdminError::Provider(_) => Self::new(StatusCode::BAD_GATEWAY, "PROVIDER_ERROR", details),
             AdminError::Refused(_) | AdminError::Contended => Self::new(StatusCode::CONFLICT, "CONFLICT", details),

@@ -115,8 +115,8 @@ impl PostgresLedger {
         Ok(answered(READ_MAX, query.fetch_all(&self.readers)).await?)
     }
 
-    /// The head row, as far as the query asks for it.
-    async fn head_row(&self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, LedgerError> {
+    /// One row; only that of the head can be missing.
+    async fn row(&self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, LedgerError> {
         answered(READ_MAX, query.fetch_optional(&self.readers)).await?.ok_or(LedgerError::HeadLost)
     }
 
@@ -217,7 +217,7 @@ impl Ledger for PostgresLedger {
 
     async fn head(&self) -> Result<Head, LedgerError> {
         let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
-        read_head(&self.head_row(head).await?)
+        read_head(&self.row(head).await?)
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
@@ -272,7 +272,7 @@ impl Ledger for PostgresLedger {
 
     async fn stream_version(&self, team: TeamId, stream: StreamId) -> Result<i64, LedgerError> {
         let version = sqlx::query("SELECT max(stream_version) FROM ledger.event WHERE team = $1 AND stream = $2");
-        let row = self.head_row(version.bind(team.0).bind(stream.to_string())).await?;
+        let row = self.row(version.bind(team.0).bind(stream.to_string())).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.unwrap_or(0))
     }
 
@@ -417,7 +417,7 @@ fn rolled_back(error: &sqlx::Error) -> bool {
 #[async_trait]
 impl RestoreDoor for PostgresLedger {
     async fn restoring(&self) -> Result<Option<RestoreTarget>, LedgerError> {
-        let row = self.head_row(sqlx::query("SELECT position, restoring FROM ledger.ledger_head WHERE id = 1")).await?;
+        let row = self.row(sqlx::query("SELECT position, restoring FROM ledger.ledger_head WHERE id = 1")).await?;
         restoring(row.try_get(0)?, row.try_get(1)?)
     }
 

@@ -69,8 +69,20 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// One batch, in a transaction of its own.
+    /// One batch, in a transaction of its own. One that idled for too long, as when the process was stopped for a while, was
+    /// ended, and is begun again.
     pub(super) async fn write(&mut self, batch: &Batch) -> Result<(), RebuildError> {
+        let before = self.build.clone();
+        match self.write_once(batch).await {
+            Err(error) if error.is_lost_connection() => {
+                self.build = before;
+                self.write_once(batch).await
+            }
+            done => done,
+        }
+    }
+
+    async fn write_once(&mut self, batch: &Batch) -> Result<(), RebuildError> {
         let mut tx = self.runner.inner.views.begin().await?;
         self.hold(&mut tx).await?;
         self.apply(&mut tx, batch).await?;

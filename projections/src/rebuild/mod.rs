@@ -18,7 +18,7 @@ use keyledger_events::Position;
 use serde::Serialize;
 
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::BuildLocks;
+use crate::db::{BuildLocks, is_lost_connection};
 use crate::digest::Digest;
 use crate::error::QueryError;
 use crate::projection::Projection;
@@ -60,6 +60,17 @@ pub enum RebuildError {
     /// Another rebuild of the same view began later, after the connection that held the lock was lost.
     #[error("another rebuild of view `{0}` took over")]
     TakenOver(String),
+    /// The table of a build cannot be dropped.
+    #[error(
+        "build {version} of view `{view}` stays, because its table is being read, as by a dump of the database; \
+         run it again when that is done"
+    )]
+    Read {
+        /// The view.
+        view: String,
+        /// The build.
+        version: i64,
+    },
     /// There is nothing to go back to.
     #[error("view `{0}` has no earlier build to switch back to")]
     NoEarlierBuild(String),
@@ -79,6 +90,13 @@ pub enum RebuildError {
     /// The databases could not be reached.
     #[error(transparent)]
     Runner(#[from] RunnerError),
+}
+
+impl RebuildError {
+    /// Whether the server ended the transaction, or its connection broke: nothing is wrong with what was asked.
+    fn is_lost_connection(&self) -> bool {
+        matches!(self, Self::Runner(RunnerError::Views(QueryError::Database(error))) if is_lost_connection(error))
+    }
 }
 
 impl From<QueryError> for RebuildError {
@@ -163,14 +181,16 @@ impl Runner {
     /// When the view is unknown, somebody is at it, or the databases cannot be reached.
     pub async fn drop_retired(&self, name: &str) -> Result<Vec<i64>, RebuildError> {
         let work = async {
-            let mut tx = self.inner.views.begin().await?;
-            let builds = bookkeeping::lock_view(&mut tx, name).await?;
-            let retired: Vec<_> = builds.into_iter().filter(|build| build.status == BuildStatus::Retired).collect();
-            for build in &retired {
-                bookkeeping::drop_build(&mut tx, build).await?;
+            let builds = bookkeeping::read(&self.inner.views).await?;
+            let retired = |build: &&Build| build.name == name && build.status == BuildStatus::Retired;
+            let mut dropped = Vec::new();
+            for build in builds.iter().filter(retired) {
+                if !self.inner.drop_unread(build).await? {
+                    return Err(RebuildError::Read { view: name.to_owned(), version: build.version });
+                }
+                dropped.push(build.version);
             }
-            tx.commit().await?;
-            Ok(retired.iter().map(|build| build.version).collect())
+            Ok(dropped)
         };
         self.alone(name, work).await
     }
@@ -228,13 +248,17 @@ impl<'a> Rebuild<'a> {
         let projection = runner.projection(name)?;
         // Makes the serving build first, where there is none.
         runner.inner.ensure_once().await?;
+        // The lock keeps others from making builds of this view; runners need not wait while a table is made.
+        let builds = bookkeeping::read(&runner.inner.views).await?;
+        for build in builds.iter().filter(|build| build.name == name && build.status == BuildStatus::Building) {
+            runner.inner.drop_unread(build).await?;
+        }
         // Nobody may make a build of the same number meanwhile; runners wait for as long as it takes to make a table.
         let mut tx = runner.inner.views.begin().await?;
-        let builds = bookkeeping::lock_all(&mut tx).await?;
-        for left in builds.iter().filter(|build| build.name == name && build.status == BuildStatus::Building) {
-            bookkeeping::drop_build(&mut tx, left).await?;
-        }
-        let build = runner.inner.begin_build(&mut tx, projection, &builds, BuildStatus::Building).await?;
+        let mut known = bookkeeping::lock_all(&mut tx).await?;
+        // Those that are gone count, too: numbers are not used twice.
+        known.extend(builds);
+        let build = runner.inner.begin_build(&mut tx, projection, &known, BuildStatus::Building).await?;
         tx.commit().await?;
         let meter = Meter::begin(build.position);
         Ok(Self { runner, projection, build, fresh: true, meter })

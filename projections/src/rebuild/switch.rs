@@ -22,9 +22,30 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    /// Switches to the new build in one transaction. It is never behind the one it replaces, so no reader goes
-    /// back in time.
+    /// Switches to the new build, and lets go of those before the one that served.
     pub(super) async fn switch(&mut self) -> Result<(), RebuildError> {
+        let filled = self.build.clone();
+        let old = match self.switch_bookkeeping().await {
+            Err(error) if error.is_lost_connection() => {
+                self.build = filled;
+                self.switch_bookkeeping().await?
+            }
+            done => done?,
+        };
+        let inner = &self.runner.inner;
+        inner.views.note_serving(&bookkeeping::read(&inner.views).await?);
+        for build in &old {
+            // It is no part of the switch, which is done.
+            if let Err(error) = inner.drop_unread(build).await {
+                tracing::warn!(view = build.name, version = build.version, %error, "an earlier build of a view stays until the next rebuild");
+            }
+        }
+        Ok(())
+    }
+
+    /// Switches in one transaction. The new build is never behind the one it replaces, so no reader goes back in time. Tells
+    /// which builds nobody goes back to any more.
+    async fn switch_bookkeeping(&mut self) -> Result<Vec<Build>, RebuildError> {
         let inner = &self.runner.inner;
         let mut tx = inner.views.begin().await?;
         let builds = bookkeeping::lock_view(&mut tx, &self.build.name).await?;
@@ -39,16 +60,12 @@ impl Rebuild<'_> {
         let retired = Build { status: BuildStatus::Retired, fault: None, ..serving };
         self.build.status = BuildStatus::Live;
         // Nodes of another release, during an upgrade, read builds of their own.
-        let ours = |build: &&Build| build.code_version == self.build.code_version;
+        let ours = |build: &Build| build.code_version == self.build.code_version;
         let oldest_kept = retired.version.min(self.build.version);
-        for old in builds.iter().filter(ours).filter(|build| build.version < oldest_kept) {
-            bookkeeping::drop_build(&mut tx, old).await?;
-        }
         // The one that served leaves first: two may not serve, not even within a statement.
         bookkeeping::save(&mut tx, &[retired, self.build.clone()], inner.clock.now()).await?;
         tx.commit().await?;
-        inner.views.note_serving(&bookkeeping::read(&inner.views).await?);
-        Ok(())
+        Ok(builds.into_iter().filter(|build| ours(build) && build.version < oldest_kept).collect())
     }
 
     /// Compares both builds at the same position, then drops the new one. The serving one is read as it was at one
@@ -62,7 +79,7 @@ impl Rebuild<'_> {
         let serving_table = snapshot.table(&name, serving.version);
         let fresh_table = snapshot.table(&name, self.build.version);
         let serving_digest = digest(&mut snapshot, shape, &serving_table).await?;
-        drop(snapshot);
+        snapshot.commit().await?;
         let fresh = digest(views, shape, &fresh_table).await?;
         self.drop_unfinished().await?;
         Ok(Verified { name, position: serving.position, version: serving.version, serving: serving_digest, fresh })
@@ -89,14 +106,10 @@ impl Rebuild<'_> {
         Ok(tx.commit().await?)
     }
 
-    /// Drops the table of a rebuild that will not be finished, unless somebody else already did.
+    /// Drops the table of a rebuild that will not be finished, unless somebody else already did or reads it.
     pub(super) async fn drop_unfinished(&self) -> Result<(), RebuildError> {
-        let mut tx = self.runner.inner.views.begin().await?;
-        let builds = bookkeeping::lock_build(&mut tx, &self.build).await?;
-        for build in builds.iter().filter(|build| build.status == BuildStatus::Building) {
-            bookkeeping::drop_build(&mut tx, build).await?;
-        }
-        tx.commit().await?;
+        let unfinished = Build { status: BuildStatus::Building, ..self.build.clone() };
+        self.runner.inner.drop_unread(&unfinished).await?;
         Ok(())
     }
 

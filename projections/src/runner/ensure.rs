@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use keyledger_events::Position;
 use keyledger_events::merkle::Hash;
 
 use super::{Inner, RunnerError};
 use crate::bookkeeping::{self, Build, BuildStatus};
-use crate::db::{BuildLocks, Tx};
+use crate::db::{BuildLocks, Tx, is_locked};
 use crate::error::QueryError;
 use crate::projection::Projection;
 use crate::view;
@@ -21,6 +22,11 @@ const ABANDONED_AFTER_SECONDS: i64 = 600;
 /// A view that another release reads and that has not moved for this long, in seconds, while the ledger has, was left behind
 /// by an upgrade.
 const DESERTED_AFTER_SECONDS: i64 = 86_400;
+
+/// Times that the bookkeeping is asked for as a whole: for some ten minutes.
+const MEND_ATTEMPTS_MAX: u32 = 240;
+/// The pause between two of them.
+const MEND_PAUSE: Duration = Duration::from_millis(500);
 
 /// What is wrong with the bookkeeping.
 #[derive(Debug, Default)]
@@ -68,26 +74,72 @@ impl Inner {
         Ok(())
     }
 
+    /// Whoever waits for the bookkeeping as a whole keeps all runners waiting behind: so it is asked for again and again.
     async fn mend(&self, findings: &Findings) -> Result<(), RunnerError> {
-        let mut tx = self.views.begin().await?;
-        let mut builds = bookkeeping::lock_all(&mut tx).await?;
-        for misfit in &findings.misfits {
-            if builds.contains(misfit) {
-                tracing::warn!(view = misfit.name, "a view does not fit the ledger and is computed again");
-                bookkeeping::drop_build(&mut tx, misfit).await?;
-                builds.retain(|build| build != misfit);
+        let mut attempt = 1;
+        let retired = loop {
+            match self.mend_bookkeeping(findings).await {
+                Err(QueryError::Database(error)) if is_locked(&error) && attempt < MEND_ATTEMPTS_MAX => {
+                    attempt += 1;
+                    tokio::time::sleep(MEND_PAUSE).await;
+                }
+                mended => break mended?,
             }
+        };
+        for build in retired.iter().chain(&findings.abandoned).chain(&findings.gone) {
+            self.drop_unread(build).await?;
         }
-        for build in findings.abandoned.iter().chain(&findings.gone).filter(|build| builds.contains(build)) {
-            bookkeeping::drop_build(&mut tx, build).await?;
+        Ok(())
+    }
+
+    /// Makes what is missing; tells which builds serve no more because they do not fit.
+    async fn mend_bookkeeping(&self, findings: &Findings) -> Result<Vec<Build>, QueryError> {
+        let mut tx = self.views.begin_quick().await?;
+        tx.insist_on_no_lock().await?;
+        let mut builds = bookkeeping::lock_all(&mut tx).await?;
+        let mut retired = Vec::new();
+        for build in builds.iter_mut().filter(|build| findings.misfits.contains(build)) {
+            tracing::warn!(view = build.name, "a view does not fit the ledger and is computed again");
+            (build.status, build.fault) = (BuildStatus::Retired, None);
+            retired.push(build.clone());
         }
+        bookkeeping::save(&mut tx, &retired, self.clock.now()).await?;
         self.retry_faulted(&mut tx, &builds).await?;
         for projection in &self.projections {
             if !builds.iter().any(|build| build.serves(projection.name(), projection.version())) {
                 self.begin_build(&mut tx, projection, &builds, BuildStatus::Live).await?;
             }
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(retired)
+    }
+
+    /// Drops a build that serves nobody, in a transaction of its own. Whoever reads its table, as a dump of the database
+    /// does to its end, keeps it there, and nobody waits for that: then it is `false`, and the next who clears up does it.
+    pub(crate) async fn drop_unread(&self, build: &Build) -> Result<bool, QueryError> {
+        let mut tx = self.views.begin_quick().await?;
+        tx.insist_on_no_lock().await?;
+        let dropped = async {
+            // Somebody else may have cleared up, or gone back to it.
+            let found = bookkeeping::lock_build(&mut tx, build).await?;
+            if found.is_some_and(|found| found.status == build.status) {
+                bookkeeping::drop_build(&mut tx, build).await?;
+            }
+            tx.commit().await.map_err(QueryError::from)
+        };
+        match dropped.await {
+            Ok(()) => Ok(true),
+            Err(QueryError::Database(error)) if is_locked(&error) => {
+                let Build { name: view, version, .. } = build;
+                tracing::info!(
+                    view,
+                    version,
+                    "an earlier build of a view stays for now, because its table is being read"
+                );
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn examine(&self, builds: &[Build]) -> Result<Findings, RunnerError> {

@@ -32,6 +32,7 @@ stories!(
     an_earlier_build_of_another_ledger_is_refused,
     an_earlier_build_that_cannot_be_brought_up_to_date_stays_what_it_was,
     two_at_once_are_refused,
+    who_reads_an_earlier_build_for_hours_stops_nothing_else,
     a_quiet_rebuild_has_the_same_digest,
     verifying_holds_nobody_up,
     a_row_changed_by_hand_is_found,
@@ -349,5 +350,31 @@ async fn a_row_changed_by_hand_is_found(home: &Home) -> TestResult {
     let verified = runner.verify(view::LICENSES, |_| {}).await?;
     assert!(!verified.matches());
     assert_eq!((verified.serving.rows, verified.fresh.rows), (2, 2));
+    Ok(())
+}
+
+/// Guards: a dump of the database reads every table to its end, and dropping one waits for it, with the view's rows locked
+/// and all runners skipping them.
+async fn who_reads_an_earlier_build_for_hours_stops_nothing_else(home: &Home) -> TestResult {
+    append_some(home, 2).await?;
+    let runner = home.runner();
+    home.catch_up(&runner).await?;
+    runner.rebuild(view::LICENSES, |_| {}).await?;
+    let mut dump = home.views.snapshot().await?;
+    let read = format!("SELECT * FROM {} LIMIT 1", dump.table(view::LICENSES, 1));
+    dump.fetch(read, vec![]).await?;
+    tokio::time::timeout(PATIENCE, runner.rebuild(view::LICENSES, |_| {})).await??;
+    append_some(home, 1).await?;
+    home.catch_up(&runner).await?;
+    let mut expected = vec![(2, BuildStatus::Retired), (3, BuildStatus::Live)];
+    if home.views.is_postgres() {
+        expected.insert(0, (1, BuildStatus::Retired));
+        let stays = runner.drop_retired(view::LICENSES).await;
+        assert!(matches!(stays, Err(RebuildError::Read { version: 1, .. })), "{stays:?}");
+    }
+    assert_eq!(versions(&runner, view::LICENSES).await?, expected);
+    dump.commit().await?;
+    runner.rebuild(view::LICENSES, |_| {}).await?;
+    assert_eq!(versions(&runner, view::LICENSES).await?, [(3, BuildStatus::Retired), (4, BuildStatus::Live)]);
     Ok(())
 }
