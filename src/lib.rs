@@ -21,6 +21,7 @@ pub mod import;
 pub mod keys;
 pub mod licensing;
 pub mod mail;
+pub mod milliseconds;
 pub mod networks;
 pub mod opened;
 pub mod presence;

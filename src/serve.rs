@@ -13,7 +13,8 @@ use crate::admin::projections::ViewTasks;
 use crate::app::App;
 use crate::hooks::{Poster, limits};
 use crate::http::{
-    AuditLimits, DashboardLimits, Front, FrontParts, StatisticsCache, UnsignedLimit, VerifyLimits, router, server,
+    AuditLimits, DashboardLimits, Front, FrontParts, StatisticsCache, UnsignedLimit, VerifyLimits, describe_metrics,
+    router, server,
 };
 use crate::mail::{MailUrl, Transport};
 use crate::presence::{self, Presence};
@@ -224,3 +225,4 @@ async fn keep_up(
         dashboard.forget_quiet();
     }
 }
+    describe_metrics();

@@ -141,7 +141,7 @@ pub async fn list(
     Ok(Listing::new(vec![team], limit, |customer: &Customer| customer.created_position, fetch))
 }
 
-/// A page of customers, those with a mail address or all of them.
+/// A page of customers, those with a mail address or all of them, and how many there are.
 ///
 /// # Errors
 /// When the views do not answer.
@@ -150,11 +150,12 @@ pub async fn page(
     team: TeamId,
     email: Option<&str>,
     page: NumberedPage,
-) -> Result<Vec<Customer>, AdminError> {
+) -> Result<(Vec<Customer>, u64), AdminError> {
     app.catch_up(&[view::CUSTOMERS]).await?;
     // Personal data is sealed: what can be looked for is a whole mail address, by its fingerprint.
     let lookup = email.and_then(|email| email_lookup(app, team, email));
-    Ok(app.views.team(team).customers_page(lookup.as_deref(), page).await?)
+    let views = app.views.team(team);
+    Ok((views.customers_page(lookup.as_deref(), page).await?, views.count_customers(lookup.as_deref()).await?))
 }
 
 /// The ids of the customers whose mail address, or whose id at a provider, this is.

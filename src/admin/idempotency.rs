@@ -48,6 +48,23 @@ impl<'a> Maker<'a> {
         AppendRequest::new(team, Provenance { correlation, ..Provenance::of(self.actor) })
     }
 
+    /// Whether this is a repeat, and what it asks for is there, whatever has become of what it rested on.
+    ///
+    /// # Errors
+    /// When the key was used for something else.
+    pub async fn has_made(&self, app: &App, team: TeamId, stream: StreamId) -> Result<bool, AdminError> {
+        let Some(once) = self.idempotency else { return Ok(false) };
+        let first = app.ledger.read_stream_after(team, stream, 0).await?;
+        match first.first() {
+            None => Ok(false),
+            Some(first) if first.provenance.correlation == self.fingerprint(app, team) => Ok(true),
+            Some(_) => Err(AdminError::Refused(format!(
+                "the Idempotency-Key `{}` was used for another request; choose a new one for each thing you make",
+                once.key
+            ))),
+        }
+    }
+
     /// Appends what begins `stream`. A repeat of the same request finds it begun, which is as good.
     ///
     /// # Errors
@@ -57,15 +74,6 @@ impl<'a> Maker<'a> {
         if let AppendOutcome::Appended { .. } = app.writer.append(request.expect(stream, 0)).await? {
             return Ok(());
         }
-        let first = app.ledger.read_stream_after(team, stream, 0).await?;
-        let Some(first) = first.first() else { return Err(AdminError::Contended) };
-        match self.idempotency {
-            Some(_) if first.provenance.correlation == self.fingerprint(app, team) => Ok(()),
-            Some(once) => Err(AdminError::Refused(format!(
-                "the Idempotency-Key `{}` was used for another request; choose a new one for each thing you make",
-                once.key
-            ))),
-            None => Err(AdminError::Contended),
-        }
+        if self.has_made(app, team, stream).await? { Ok(()) } else { Err(AdminError::Contended) }
     }
 }

@@ -17,7 +17,9 @@ pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -
     }
     let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
     // A header may hold any bytes: what a client put in front must not spoil what a proxy added behind it.
-    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')).take(HOPS_MAX);
+    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    // An empty one is none (RFC 9110, section 5.6.1).
+    let hops = hops.filter(|hop| !hop.trim_ascii().is_empty()).take(HOPS_MAX);
     let mut nearest = peer;
     for hop in hops {
         let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| parse(hop.trim())) else { return nearest };
@@ -70,6 +72,9 @@ mod tests {
         check("10.0.0.1:1", &["6.6.6.6", "198.51.100.1:4711"], "198.51.100.1")?;
         check("[::1]:1", &["2001:db8::7"], "2001:db8::7")?;
         check("10.0.0.1:1", &["198.51.100.1, nonsense"], "10.0.0.1")?;
+        check("10.0.0.1:1", &["198.51.100.1,", " , "], "198.51.100.1")?;
+        check("10.0.0.1:1", &["198.51.100.1", ""], "198.51.100.1")?;
+        check("10.0.0.1:1", &[", ,"], "10.0.0.1")?;
         check("[::ffff:203.0.113.9]:1", &[], "203.0.113.9")
     }
     #[test]

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Front, HttpError};
 use crate::admin::AdminError;
 use crate::licensing::commands::Refusal;
+use crate::milliseconds;
 
 /// What is to be put into the envelope.
 #[derive(Debug, Clone)]
@@ -185,13 +186,24 @@ fn with(status: StatusCode, content: Content) -> Response {
 }
 
 /// The layer that writes the envelope.
-pub(super) async fn seal(State(front): State<Front>, mut response: Response) -> Response {
+pub(super) async fn seal(State(front): State<Front>, response: Response) -> Response {
+    sealed(&front, response, |_| {})
+}
+
+/// The same with times as programs written for Lukittu know them.
+pub(super) async fn seal_in_milliseconds(State(front): State<Front>, response: Response) -> Response {
+    sealed(&front, response, milliseconds::in_answer)
+}
+
+fn sealed(front: &Front, mut response: Response, write: fn(&mut Value)) -> Response {
     let Some(Content { data, valid, details, code }) = response.extensions_mut().remove::<Content>() else {
         return response;
     };
     let timestamp = front.app.clock.now();
     let result = json!({ "timestamp": timestamp, "valid": valid, "details": details, "code": code });
-    let mut sealed = (response.status(), Json(json!({ "data": data, "result": result }))).into_response();
+    let mut answer = json!({ "data": data, "result": result });
+    write(&mut answer);
+    let mut sealed = (response.status(), Json(answer)).into_response();
     for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE {
             sealed.headers_mut().insert(name, value.clone());

@@ -16,8 +16,20 @@ const SIZE: u32 = 25;
 const IDS_MAX: usize = 100;
 /// Filters that programs may know from elsewhere. Where a list has none of the name, to answer everything would be to
 /// answer another question.
-const FILTERS: [&str; 8] =
-    ["productIds", "customerIds", "search", "metadataKey", "metadataValue", "status", "productId", "customerId"];
+const FILTERS: [&str; 12] = [
+    "productIds",
+    "customerIds",
+    "search",
+    "metadataKey",
+    "metadataValue",
+    "status",
+    "productId",
+    "customerId",
+    "licenseId",
+    "licenseCountMin",
+    "licenseCountMax",
+    "licenseCountComparisonMode",
+];
 /// The last page that can be asked for: beyond it a list is to be narrowed down.
 const PAGE_MAX: u32 = 100_000;
 
@@ -195,7 +207,9 @@ mod tests {
             let uri = format!("/x?{query}").parse()?;
             Ok(ListQuery::filtered(&uri, &["productIds", "customerIds"]).map_err(|error| format!("{error:?}")).err())
         };
-        for name in ["metadataKey", "metadataValue", "status", "search", "productId", "customerId", "status[]"] {
+        let counted = ["licenseId", "licenseCountMin", "licenseCountMax", "licenseCountComparisonMode"];
+        let others = ["metadataKey", "metadataValue", "status", "search", "productId", "customerId", "status[]"];
+        for name in counted.into_iter().chain(others) {
             let refused = read(&format!("pageSize=10&{name}=x"))?.unwrap_or_default();
             assert!(refused.contains(bare(name)) && refused.contains("productIds, customerIds"), "{refused}");
         }

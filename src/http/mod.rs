@@ -39,6 +39,7 @@ pub use dashboard::DashboardLimits;
 pub(crate) use dev::{LicenseData, StatisticsCache};
 pub use error::HttpError;
 pub use unsigned::UnsignedLimit;
+pub(crate) use operations::describe as describe_metrics;
 
 use crate::admin::projections::ViewTasks;
 use crate::app::App;

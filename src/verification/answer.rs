@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::directory::Team;
+use crate::milliseconds;
 use crate::opened;
 
 /// Why it cannot be shown.
@@ -113,7 +114,11 @@ async fn of_license(
     show(fields.license_hwid_limit, "seats", json!(license.hwid_limit()));
     show(fields.license_expiration_type, "expirationType", json!(ends.kind));
     show(fields.license_expiration_start, "expirationStart", json!(ends.start));
-    show(fields.license_expiration_date && ends.date.is_some(), "expirationDate", json!(ends.date));
+    show(
+        fields.license_expiration_date && ends.date.is_some(),
+        "expirationDate",
+        json!(ends.date.map(milliseconds::text)),
+    );
     show(fields.license_expiration_days && ends.days.is_some(), "expirationDays", json!(ends.days));
     let sealed = license.amended.metadata.as_ref();
     if !fields.license_metadata_keys.is_empty() && sealed.is_some() {

@@ -70,8 +70,13 @@ impl Asked {
             Some(_) => return Err("licenseKey: must be a text of the form XXXXX-XXXXX-XXXXX-XXXXX-XXXXX".to_owned()),
             None => return Err("licenseKey: is required".to_owned()),
         };
-        let device_field = if fields.contains_key(DEVICE_FIELD) { DEVICE_FIELD } else { OLD_DEVICE_FIELD };
-        let hardware_identifier = text(&fields, device_field, DEVICE_CHARS, false)?;
+        // Programs that have none say so with a null, too.
+        let is_given = |name: &&str| fields.get(*name).is_some_and(|value| !value.is_null());
+        let device_field = [DEVICE_FIELD, OLD_DEVICE_FIELD].into_iter().find(is_given);
+        let hardware_identifier = match device_field {
+            Some(name) => text(&fields, name, DEVICE_CHARS, false)?,
+            None => None,
+        };
         if kind == RequestKind::Heartbeat && hardware_identifier.is_none() {
             return Err("hardwareIdentifier: is required for a heartbeat".to_owned());
         }
@@ -173,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_is_null_is_none() -> Result<(), String> {
+        let mut body = json!({ "licenseKey": KEY, "hardwareIdentifier": null });
+        assert_eq!(check(RequestKind::Verify, &body)?.hardware_identifier, None);
+        assert!(check(RequestKind::Heartbeat, &body).is_err_and(|error| error.starts_with("hardwareIdentifier")));
+        body["deviceIdentifier"] = json!("0123456789");
+        let asked = check(RequestKind::Heartbeat, &body)?;
+        assert_eq!(asked.hardware_identifier.as_deref(), Some("0123456789"));
+        Ok(())
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let long = "x".repeat(1_001);
         for (field, value) in [
@@ -187,6 +203,7 @@ mod tests {
             ("challenge", json!(long)),
             ("version", json!("1")),
             ("branch", json!("b")),
+            ("hardwareIdentifier", json!("")),
             ("hardwareIdentifier", json!("short")),
             ("hardwareIdentifier", json!("0123456789 0")),
             ("seats", json!(1)),

@@ -37,6 +37,9 @@ async fn customers_are_made_found_changed_and_removed(backend: Backend) -> TestR
         Ok::<_, crate::support::Error>(ids.collect::<Vec<_>>())
     };
     assert_eq!(ids("").await?, [json!(anna), json!(id)]);
+    for (query, total) in [("pageSize=10", 2), ("search=zoe@example.com", 1)] {
+        assert_eq!(program.get(&format!("/customers?{query}")).await?.data()?["totalResults"], total, "{query}");
+    }
     assert_eq!(ids("search=zoe@example.com").await?, [json!(id)], "the case of a mail address does not matter");
     assert!(ids("search=nobody@example.com").await?.is_empty());
     let sorted = program.get("/customers?sortColumn=email").await?;
@@ -146,6 +149,9 @@ async fn figures_and_the_log_tell_what_was_asked(backend: Backend) -> TestResult
         (&figures["topProducts"][0]["name"], &figures["topProducts"][0]["licenses"]),
         (&json!("Plugin"), &json!(1))
     );
+    app.sell("").await?;
+    let figures = program.get("/statistics").await?.data()?.clone();
+    assert_eq!(figures["overview"]["totalLicenses"], 2, "figures are of now");
     let log = eventually("the log is written", async || {
         let log = program.get(&format!("/requests?licenseId={id}&pageSize=10")).await?.data()?.clone();
         Ok((log["requests"].as_array().map(Vec::len) == Some(2)).then_some(log))

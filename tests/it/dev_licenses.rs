@@ -21,7 +21,54 @@ on_both_stores!(
     a_forgotten_device_comes_back_where_there_is_no_limit_any_more,
     a_bought_licence_can_be_changed_without_losing_what_the_provider_says,
     a_buyer_gets_the_key_by_mail,
+    times_have_three_digits_behind_the_second,
 );
+
+/// Every text in an answer that is a time.
+fn times(answer: &Value) -> Vec<String> {
+    match answer {
+        Value::String(text) if text.parse::<jiff::Timestamp>().is_ok() => vec![text.clone()],
+        Value::Array(items) => items.iter().flat_map(times).collect(),
+        Value::Object(fields) => fields.values().flat_map(times).collect(),
+        _ => Vec::new(),
+    }
+}
+
+async fn times_have_three_digits_behind_the_second(backend: Backend) -> TestResult {
+    let app = TestApp::with_polymart(backend).await?;
+    let program = app.program("developer").await?;
+    let fields = json!({ "licenseExpirationDate": true }).to_string();
+    app.set_verification(&["--returned-fields", &fields]).await?;
+    let days = with(with(plain(&app), "expirationType", json!("DURATION")), "expirationDays", json!(90));
+    let made = make(&program, &with(days, "expirationStart", json!("ACTIVATION"))).await?;
+    let (id, key) = (text(&made["id"])?, text(&made["licenseKey"])?);
+    let verdict = app.verify_from(key, &device()).await?;
+    let mut found = times(&verdict.body);
+    assert_eq!(found.len(), 2, "{verdict:?}");
+    program.post("/customers", &json!({ "username": "zoe" })).await?.data()?;
+    for (path, least) in [
+        ("/licenses".to_owned(), 7),
+        (format!("/licenses/id/{id}"), 9),
+        (format!("/licenses/id/{id}/hwid"), 4),
+        (format!("/licenses/id/{id}/ip-address"), 4),
+        ("/customers".to_owned(), 3),
+        ("/products".to_owned(), 3),
+        ("/statistics".to_owned(), 1),
+        // The figures have had the log written.
+        ("/requests".to_owned(), 2),
+        ("/nowhere".to_owned(), 1),
+    ] {
+        let answer = program.get(&path).await?;
+        let some = times(&answer.body);
+        assert!(some.len() >= least, "{path}: {some:?}");
+        found.extend(some);
+    }
+    for time in found {
+        let (_, behind) = time.split_once('.').ok_or_else(|| format!("{time} has no digits behind the second"))?;
+        assert!(behind.len() == 4 && behind.ends_with('Z'), "{time}");
+    }
+    Ok(())
+}
 
 fn plain(app: &TestApp) -> Value {
     json!({
@@ -94,7 +141,7 @@ async fn the_three_ways_to_end(backend: Backend) -> TestResult {
     let date =
         with(with(plain(&app), "expirationType", json!("DATE")), "expirationDate", json!("2101-01-01T00:00:00Z"));
     let date = make(&program, &date).await?;
-    assert_eq!((&date["expirationType"], &date["expiresAt"]), (&json!("DATE"), &json!("2101-01-01T00:00:00Z")));
+    assert_eq!((&date["expirationType"], &date["expiresAt"]), (&json!("DATE"), &json!("2101-01-01T00:00:00.000Z")));
     let days = with(with(plain(&app), "expirationType", json!("DURATION")), "expirationDays", json!(90));
     let bought = make(&program, &with(days.clone(), "expirationStart", json!("CREATION"))).await?;
     assert_eq!(unix(&bought["expirationDate"])? - unix(&bought["createdAt"])?, 90 * 86_400);
@@ -283,6 +330,11 @@ async fn one_idempotency_key_makes_one_licence(backend: Backend) -> TestResult {
     assert_eq!(once("order-4711", &body).await?.id()?, *ids.first().ok_or("none")?);
     let other = once("order-4711", &with(body.clone(), "hwidLimit", json!(9))).await?;
     assert_eq!((other.status, other.code()), (409, "CONFLICT"));
+    // What it rested on is gone, and what was made is there.
+    assert_eq!(program.delete(&format!("/products/{}", app.product)).await?.status, 200);
+    assert_eq!(once("order-4711", &body).await?.id()?, *ids.first().ok_or("none")?);
+    assert_eq!(once("order-4713", &body).await?.code(), "PRODUCT_NOT_FOUND");
+    let body = with(body, "productIds", json!([]));
     assert_eq!(once("order-4712", &body).await?.status, 200);
     assert_eq!(app.licenses().await?.len(), 2);
     assert_eq!(once("two words", &body).await?.code(), "BAD_REQUEST");

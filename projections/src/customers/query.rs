@@ -40,12 +40,13 @@ impl TeamViews<'_> {
         list(self.views, CustomersFold::NAME, "created_position", conditions, page, state::<CustomersFold>).await
     }
 
-    /// How many customers there are.
+    /// How many customers there are; with a mail address's fingerprint, how many have it.
     ///
     /// # Errors
     /// When the view cannot be read.
-    pub async fn count_customers(&self) -> Result<u64, QueryError> {
-        total(self.views, CustomersFold::NAME, self.listed_customers()).await
+    pub async fn count_customers(&self, email_lookup: Option<&str>) -> Result<u64, QueryError> {
+        let conditions = self.listed_customers().equal_if("email_lookup", email_lookup.map(Value::text));
+        total(self.views, CustomersFold::NAME, conditions).await
     }
 
     /// The customers, those taken off the list among them, who have this mail address's fingerprint, or whom a provider

@@ -45,7 +45,7 @@ async fn a_forgotten_customer_is_known_by_nothing(home: &Home) -> TestResult {
 
     home.append(team, vec![event(customer, CustomerForgotten { key_ids: vec![customer.id] })]).await?;
     home.catch_up(&runner).await?;
-    assert!(views.customer(customer.id).await?.is_none() && views.count_customers().await? == 0);
+    assert!(views.customer(customer.id).await?.is_none() && views.count_customers(None).await? == 0);
     assert!(views.customers_named(Some(LOOKUP), Some("cus_1"), 10).await?.is_empty());
     let left = views.customers(&[customer.id]).await?.pop().ok_or("the entry is gone")?;
     assert!(left.forgotten && left.removed && left.key_id().is_none());

@@ -36,9 +36,12 @@ pub struct NewLicense {
 /// # Errors
 /// When a product or customer does not exist, a setting cannot be used, or the maker's key was used for something else.
 pub async fn create(app: &App, maker: Maker<'_>, team: TeamId, new: &NewLicense) -> Result<Uuid, AdminError> {
+    let stream = StreamId::new(StreamKind::License, maker.id(team, "license"));
+    if maker.has_made(app, team, stream).await? {
+        return Ok(stream.id);
+    }
     metadata::check(&new.metadata)?;
     let customers = check(app, team, &new.settings, None).await?;
-    let stream = StreamId::new(StreamKind::License, maker.id(team, "license"));
     let (now, event_id, key) = (app.clock.now(), id::fresh(), keys::generate());
     let team_key = app.keys.team_key(team).await?;
     let issued = LicenseIssued {

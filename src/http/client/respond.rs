@@ -5,10 +5,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use keyledger_events::Timestamp;
 use serde::Serialize;
 
 use crate::http::Front;
+use crate::milliseconds;
 use crate::verification::Code;
 use crate::verification::answer::Data;
 
@@ -24,7 +24,7 @@ struct Envelope<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome<'a> {
-    timestamp: Timestamp,
+    timestamp: String,
     valid: bool,
     details: &'a str,
     code: &'static str,
@@ -53,7 +53,7 @@ impl<'a> Reply<'a> {
 pub(super) fn respond(front: &Front, reply: &Reply<'_>, challenge: Option<&str>) -> Response {
     let now = front.app.clock.now();
     let result = Outcome {
-        timestamp: now,
+        timestamp: milliseconds::text(now),
         valid: reply.code == Code::Valid,
         details: reply.details,
         code: reply.code.as_str(),

@@ -67,13 +67,14 @@ pub(super) async fn list(access: Access, State(front): State<Front>, uri: Uri) -
     let query = ListQuery::filtered(&uri, &["search"])?;
     let page = query.numbered()?;
     let app = &front.app;
-    let mut found = customers::page(app, access.team_id, query.get("search"), page).await?;
+    let (mut found, total) = customers::page(app, access.team_id, query.get("search"), page).await?;
     let more = query.cut(&mut found);
     let mut shown = Vec::with_capacity(found.len());
     for customer in &found {
         shown.push(customers::describe(app, access.team_id, customer).await?);
     }
-    Reply::ok("Customers found", &access.shown(&json!({ "customers": shown, "hasNextPage": more }))?)
+    let page = json!({ "customers": shown, "hasNextPage": more, "totalResults": total });
+    Reply::ok("Customers found", &access.shown(&page)?)
 }
 
 #[utoipa::path(

@@ -19,7 +19,7 @@ pub(crate) use license_data::LicenseData;
 pub(crate) use statistics::StatisticsCache;
 
 use super::Front;
-use super::envelope::{method_not_allowed, not_found, seal};
+use super::envelope::{method_not_allowed, not_found, seal_in_milliseconds};
 
 /// What a seller's programs ask for.
 pub(super) fn router(front: &Front) -> Router<Front> {
@@ -40,6 +40,6 @@ pub(super) fn router(front: &Front) -> Router<Front> {
         .route("/verification/explain", axum::routing::post(requests::explain))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(map_response_with_state(front.clone(), seal));
+        .layer(map_response_with_state(front.clone(), seal_in_milliseconds));
     Router::new().nest("/api/v1/dev/teams/{teamId}", routes)
 }

@@ -1,5 +1,7 @@
 //! What an operator's tools ask: alive, ready, how much.
 
+mod described;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -8,6 +10,8 @@ use keyledger_events::Position;
 use serde_json::json;
 
 use super::Front;
+
+pub(crate) use described::describe;
 
 /// Events that a view may be behind and still count as caught up: one page of the runner.
 const READY_LAG_EVENTS_MAX: i64 = 1_000;
