@@ -6,11 +6,13 @@
 //! when the event came cannot bring the old state back. A verification finds the slot by the key, in one look.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use keyledger_events::event::DecodeError;
 use keyledger_events::merkle::Hash;
+use keyledger_events::store::Change;
 use keyledger_events::{
     Event, LedgerError, Observer, Position, RecordedEvent, SharedLedger, StreamId, StreamKind, TeamId,
 };
@@ -190,6 +192,10 @@ pub struct LicenseCache {
     slots: Arc<Slots>,
     /// The last event that this process has committed.
     committed: Arc<Mutex<Option<(Position, Hash)>>>,
+    /// Every change up to here has been heard of.
+    heard_to: Arc<AtomicI64>,
+    /// The last change to what holds for all of a team's licences.
+    settings: Arc<AtomicI64>,
 }
 
 impl LicenseCache {
@@ -197,7 +203,8 @@ impl LicenseCache {
     pub fn new(ledger: SharedLedger) -> Self {
         let licenses_max = usize::try_from(LICENSES_BYTES_MAX / u64::from(LICENSE_BYTES)).unwrap_or(usize::MAX);
         let keys = Arc::new(Cache::with_weighter(licenses_max, LICENSES_BYTES_MAX, ByBytes));
-        Self { ledger, keys, slots: Arc::default(), committed: Arc::default() }
+        let (slots, committed, heard_to, settings) = Default::default();
+        Self { ledger, keys, slots, committed, heard_to, settings }
     }
 
     /// The licence that a key opens or opened, by its `key_lookup`, and its place; `None` when there is none. A
@@ -285,12 +292,40 @@ impl LicenseCache {
     }
 
     /// A stream moved on.
-    pub fn moved(&self, team: TeamId, stream: StreamId, version: i64) {
-        if stream.kind == StreamKind::License
-            && let Some(slot) = self.slot_in_use(team, stream.id)
-        {
-            slot.outdate(version);
+    pub fn moved(&self, change: &Change) {
+        match change.stream.kind {
+            StreamKind::License => {
+                if let Some(slot) = self.slot_in_use(change.team, change.stream.id) {
+                    slot.outdate(change.stream_version);
+                }
+            }
+            StreamKind::Team | StreamKind::Product => {
+                self.settings.fetch_max(change.position.0, Ordering::SeqCst);
+            }
+            _ => {}
         }
+    }
+
+    /// Where what holds for all licences of a team was last changed, be it settings, the blacklist or products: they are
+    /// read from views.
+    pub fn settings_moved_at(&self) -> Position {
+        Position(self.settings.load(Ordering::SeqCst))
+    }
+
+    /// Every change up to here has been heard of: from this process's Writer, or from whoever follows the ledger.
+    pub fn heard_to(&self) -> Position {
+        Position(self.heard_to.load(Ordering::SeqCst))
+    }
+
+    /// Every change up to `position` has been told of.
+    pub fn has_heard_to(&self, position: Position) {
+        self.heard_to.fetch_max(position.0, Ordering::SeqCst);
+    }
+
+    /// Changes are told of from `position` on, which may be behind what was heard of before. What came before it is not known.
+    pub fn hears_from(&self, position: Position) {
+        self.heard_to.store(position.0, Ordering::SeqCst);
+        self.settings.fetch_max(position.0, Ordering::SeqCst);
     }
 
     /// The last event that this process has committed since everything was forgotten.
@@ -309,10 +344,13 @@ impl LicenseCache {
 impl Observer for LicenseCache {
     fn committed(&self, events: &[RecordedEvent]) {
         for event in events {
-            self.moved(event.team, event.stream, event.stream_version);
+            self.moved(&Change::of(event));
         }
-        if let Some(last) = events.last() {
+        if let (Some(first), Some(last)) = (events.first(), events.last()) {
             *lock(&self.committed) = Some((last.position, last.leaf_hash));
+            // Where others have appended in between, it is for who follows the ledger to tell of theirs first.
+            let before = first.position.previous().0;
+            let _ = self.heard_to.compare_exchange(before, last.position.0, Ordering::SeqCst, Ordering::SeqCst);
         }
     }
 }
@@ -346,7 +384,9 @@ mod tests {
         let again = cache.of_key(&home.app.views, home.team, &lookup).await?;
         assert!(again.is_some_and(|(again, _)| Arc::ptr_eq(&slot, &again)));
         cache.keys.clear();
-        cache.moved(home.team, slot.stream(), known.license.version + 1);
+        let (team, stream, stream_version) = (home.team, slot.stream(), known.license.version + 1);
+        let (position, leaf_hash) = (home.app.ledger.head().await?.position.next(), Hash::default());
+        cache.moved(&Change { position, team, stream, stream_version, leaf_hash });
         assert!(slot.current().is_none());
         drop(slot);
         assert!(lock(&cache.slots).is_empty(), "nothing is left of what nobody holds");

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use keyledger_events::{AppendOutcome, LedgerError, Position, TeamId, Timestamp, WriterError};
@@ -24,6 +25,8 @@ use crate::stop::Stopping;
 
 /// How long ago the memory must have been known to be up to date to be believed.
 const STALE_MAX: Duration = Duration::from_secs(1);
+/// How long a change of settings is waited for that was heard of and is not in the views yet.
+const SETTINGS_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Times a licence that others keep changing is decided again. Each time somebody else got on.
 const DECISIONS_MAX: u32 = 200;
 
@@ -118,6 +121,8 @@ pub struct Verifier {
     cache: LicenseCache,
     follower: Follower,
     head: Arc<Probe<Position>>,
+    /// Changes of settings up to here are in the views, or were waited for long enough.
+    settled: Arc<AtomicI64>,
 }
 
 impl Verifier {
@@ -125,7 +130,7 @@ impl Verifier {
     pub fn new(app: App) -> Self {
         let cache = app.licenses.clone();
         let follower = Follower::new(app.ledger.clone(), cache.clone());
-        Self { app, cache, follower, head: Arc::default() }
+        Self { app, cache, follower, head: Arc::default(), settled: Arc::default() }
     }
 
     /// Follows the ledger until told to stop. Without it there are no verdicts.
@@ -140,14 +145,28 @@ impl Verifier {
     pub async fn verify(&self, team: TeamId, asked: &Asked, caller: &Caller) -> Result<Verified, VerifyError> {
         // What is rare is boxed, here and below: a verdict from memory needs little room.
         let is_stale = self.follower.age().is_none_or(|age| age > STALE_MAX);
-        if is_stale && !Box::pin(self.follower.refreshed(CATCH_UP_MAX)).await {
+        if (is_stale || self.follower.is_behind()) && !Box::pin(self.follower.refreshed(CATCH_UP_MAX)).await {
             return Err(VerifyError::Stale);
+        }
+        let settings = self.cache.settings_moved_at();
+        if settings.0 > self.settled.load(Ordering::SeqCst) {
+            Box::pin(self.settle(settings)).await;
         }
         let verified = self.attempt(team, asked, caller).await?;
         if verified.verdict.is_ok() {
             return Ok(verified);
         }
         Box::pin(self.attempt_anew(team, asked, caller)).await
+    }
+
+    /// Waits until the views have a change of settings. One that stands still goes on serving what it has, and is waited
+    /// for once.
+    async fn settle(&self, settings: Position) {
+        let views = [view::TEAMS, view::PRODUCTS];
+        if let Err(error) = self.app.runner.catch_up(settings, &views, SETTINGS_WAIT_MAX).await {
+            tracing::warn!(%error, "verifications are answered by the settings before a change");
+        }
+        self.settled.fetch_max(settings.0, Ordering::SeqCst);
     }
 
     /// Nobody says no from memory: what it did not know may be in the ledger.

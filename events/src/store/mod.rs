@@ -171,6 +171,17 @@ pub trait Ledger: Send + Sync + 'static {
     /// The end of the ledger.
     async fn head(&self) -> Result<Head, LedgerError>;
 
+    /// The last position, where it takes no more than a few microseconds to look; `None` where it takes more, or just now.
+    fn glance(&self) -> Option<Position> {
+        None
+    }
+
+    /// Tells of everything that is appended, by whatever process, for as long as it can. A store that is not told either
+    /// waits for good.
+    async fn hear(&self, _heard: &(dyn Fn(Position) + Send + Sync)) -> Result<(), LedgerError> {
+        std::future::pending().await
+    }
+
     /// The events after `after`, in order, at most `limit` (at most [`PAGE_EVENTS_MAX`]).
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError>;
 

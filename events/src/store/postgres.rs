@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgListener, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _};
 use uuid::Uuid;
@@ -65,12 +65,17 @@ GRANT SELECT, UPDATE ON ledger.ledger_head TO keyledger_serving;
 GRANT SELECT, INSERT ON ledger.checkpoint, ledger.merkle_tile TO keyledger_serving;
 ";
 
+/// Where every append is told of, with its last position.
+const CHANNEL: &str = "keyledger_ledger";
+
 /// A ledger in PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct PostgresLedger {
     /// The one connection that appends: at most one transaction per process waits for the head row.
     writer: PgPool,
     readers: PgPool,
+    /// The one connection that hears of appends, made when somebody listens.
+    listener: PgPool,
 }
 
 impl PostgresLedger {
@@ -94,7 +99,8 @@ impl PostgresLedger {
         let options = admin.connect_options();
         let writer = postgres_pool(1, settings).connect_with((*options).clone()).await?;
         let readers = postgres_pool(READERS_MAX, settings).connect_with((*options).clone()).await?;
-        Ok(Self { writer, readers })
+        let listener = postgres_pool(1, settings).connect_lazy_with((*options).clone());
+        Ok(Self { writer, readers, listener })
     }
 
     pub(super) fn readers(&self) -> &PgPool {
@@ -218,6 +224,16 @@ impl Ledger for PostgresLedger {
     async fn head(&self) -> Result<Head, LedgerError> {
         let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
         read_head(&self.row(head).await?)
+    }
+
+    async fn hear(&self, heard: &(dyn Fn(Position) + Send + Sync)) -> Result<(), LedgerError> {
+        let mut listener = PgListener::connect_with(&self.listener).await?;
+        listener.listen(CHANNEL).await?;
+        loop {
+            if let Ok(position) = listener.recv().await?.payload().parse() {
+                heard(Position(position));
+            }
+        }
     }
 
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
@@ -357,12 +373,14 @@ impl AppendTx for PostgresAppend {
     }
 
     async fn insert(&mut self, events: &[RecordedEvent], head: &Head) -> Result<(), LedgerError> {
-        // One way to the server and back for both: while it lasts, nobody else appends.
+        // One way to the server and back for all of it: while it lasts, nobody else appends. Who listens hears of it with the
+        // commit.
         let insert = format!(
             "WITH inserted AS (INSERT INTO ledger.event ({COLUMNS}) SELECT * FROM unnest($1::bigint[], $2::uuid[], \
              $3::text[], $4::bigint[], $5::uuid[], $6::text[], $7::smallint[], $8::bigint[], $9::bigint[], \
              $10::uuid[], $11::uuid[], $12::text[], $13::bytea[], $14::bytea[])) \
-             UPDATE ledger.ledger_head SET position = $15, recorded_at = $16, frontier = $17 WHERE id = 1"
+             UPDATE ledger.ledger_head SET position = $15, recorded_at = $16, frontier = $17 WHERE id = 1 \
+             RETURNING pg_notify('{CHANNEL}', position::text)"
         );
         let column = |of: fn(&RecordedEvent) -> i64| events.iter().map(of).collect::<Vec<_>>();
         let versions = events.iter().map(|event| i16::try_from(event.schema_version).unwrap_or(i16::MAX));

@@ -106,6 +106,10 @@ impl Ledger for SqliteLedger {
         read_head(&head.ok_or(LedgerError::HeadLost)?)
     }
 
+    fn glance(&self) -> Option<Position> {
+        self.reader.last_position()
+    }
+
     async fn read(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {
         let condition = "position > ? ORDER BY position LIMIT ?".to_owned();
         self.reader.events(condition, (after.0, limit.min(PAGE_EVENTS_MAX))).await
