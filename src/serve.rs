@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::admin::members;
@@ -153,31 +154,48 @@ impl Server {
 /// As [`Server::start`].
 #[expect(clippy::print_stdout, reason = "the contract: the bound address goes to standard output")]
 pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
-    let server = Server::start(&options, Arc::new(keyledger_events::SystemClock)).await?;
+    let mut interrupts = Interrupts::listen()?;
+    let server = tokio::select! {
+        started = Server::start(&options, Arc::new(keyledger_events::SystemClock)) => started?,
+        // Nothing has been accepted yet.
+        () = interrupts.first() => return Ok(()),
+    };
     println!("listening on http://{}", server.address);
     tracing::info!(address = %server.address, database = %options.database, "listening");
     // While views are being built anew on a large ledger nobody knows yet, and a server serves all the same.
     if let Ok(Some(path)) = members::first_start_path(&server.app).await {
         tracing::info!("nobody owns this ledger yet; begin at http://{}{path}", server.address);
     }
-    interrupted().await?;
+    interrupts.first().await;
     tracing::info!("stopping: finishing what is under way");
     server.stop().await;
     Ok(())
 }
 
-/// Waits for SIGINT or SIGTERM.
-///
-/// # Errors
-/// When the signals cannot be listened to.
-pub async fn interrupted() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT and SIGTERM. From when this is made they end nothing by themselves: one that comes before anybody waits for it is
+/// kept.
+#[derive(Debug)]
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the signals cannot be listened to.
+    pub fn listen() -> anyhow::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    Ok(())
+
+    /// Waits for the first of them.
+    pub async fn first(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Times of record never go back: under a clock that is behind them everything is recorded at the last one.
@@ -208,6 +226,7 @@ fn prometheus() -> anyhow::Result<PrometheusHandle> {
         return Ok(handle.clone());
     }
     let handle = PrometheusBuilder::new().install_recorder()?;
+    describe_metrics();
     Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
@@ -225,4 +244,3 @@ async fn keep_up(
         dashboard.forget_quiet();
     }
 }
-    describe_metrics();

@@ -12,9 +12,9 @@ use super::HttpError;
 /// The largest body that is taken, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// How much of a larger body is read before the answer, so that the sender sees it and not a broken connection.
-const DRAIN_BYTES_MAX: usize = 8 << 20;
+pub(super) const DRAIN_BYTES_MAX: usize = 8 << 20;
 /// How long a body may take.
-const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The whole body.
 pub(super) async fn read(body: Body) -> Result<Bytes, HttpError> {

@@ -13,6 +13,7 @@ mod dev;
 mod envelope;
 mod error;
 mod integrations;
+mod left;
 mod limits;
 mod list_query;
 mod object;
@@ -38,8 +39,8 @@ pub use client::VerifyLimits;
 pub use dashboard::DashboardLimits;
 pub(crate) use dev::{LicenseData, StatisticsCache};
 pub use error::HttpError;
-pub use unsigned::UnsignedLimit;
 pub(crate) use operations::describe as describe_metrics;
+pub use unsigned::UnsignedLimit;
 
 use crate::admin::projections::ViewTasks;
 use crate::app::App;

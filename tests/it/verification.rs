@@ -1,9 +1,12 @@
 //! Client programs written for Lukittu ask whether a key may be used; what they are answered, and what that changes.
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use crate::support::client::{ask, device, unlimited};
@@ -22,6 +25,9 @@ on_both_stores!(
     too_many_questions_are_told_to_wait,
     a_revocation_is_honoured_by_every_node,
     a_verification_under_way_is_answered_before_the_server_ends,
+    a_stop_right_after_the_start_loses_nothing,
+    what_a_command_has_changed_counts_when_it_ends,
+    metrics_say_what_they_count,
 );
 
 async fn a_key_is_verified_and_the_answer_can_be_trusted(backend: Backend) -> TestResult {
@@ -303,16 +309,10 @@ async fn a_revocation_is_honoured_by_every_node(backend: Backend) -> TestResult 
 async fn a_verification_under_way_is_answered_before_the_server_ends(backend: Backend) -> TestResult {
     let mut app = TestApp::selling(backend, unlimited()).await?;
     let (_, key) = app.sell("").await?;
-    let body = json!({ "licenseKey": key }).to_string();
-    let head = format!(
-        "POST /api/v1/client/teams/{}/verification/verify HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
-        app.team,
-        body.len()
-    );
-    let (first, rest) = body.split_at(9);
+    let (first, rest) = in_two_parts(&app.team, &key);
     let address = app.server.url("").trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(format!("{head}{first}").as_bytes()).await?;
+    stream.write_all(first.as_bytes()).await?;
     let asking = async {
         // Longer than what is known of the ledger is believed without asking it again.
         tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -330,5 +330,69 @@ async fn a_verification_under_way_is_answered_before_the_server_ends(backend: Ba
     let answer = answer?;
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""code":"VALID""#), "{answer}");
     assert!(ended?.success());
+    Ok(())
+}
+
+/// A verification as a slow client sends it.
+fn in_two_parts(team: &str, key: &str) -> (String, String) {
+    let body = json!({ "licenseKey": key }).to_string();
+    let (first, rest) = body.split_at(9);
+    let head = format!("POST /api/v1/client/teams/{team}/verification/verify HTTP/1.1\r\nhost: x\r\ncontent-length");
+    (format!("{head}: {}\r\n\r\n{first}", body.len()), rest.to_owned())
+}
+
+/// Interleaving: the server says that it listens, is asked, and is told to stop before it has done anything else.
+async fn a_stop_right_after_the_start_loses_nothing(backend: Backend) -> TestResult {
+    let app = TestApp::selling(backend, unlimited()).await?;
+    let (_, key) = app.sell("").await?;
+    let (first, rest) = in_two_parts(&app.team, &key);
+    for _ in 0..3 {
+        let mut command = tokio::process::Command::from(app.server.command(&["serve", "--listen", "127.0.0.1:0"]));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let mut said = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
+        let line = said.next_line().await?.ok_or("it does not listen")?;
+        let address = line.strip_prefix("listening on http://").ok_or_else(|| format!("it says {line}"))?;
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(first.as_bytes()).await?;
+        kill(Pid::from_raw(i32::try_from(child.id().ok_or("it has ended")?)?), Signal::SIGTERM)?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(rest.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""code":"VALID""#), "{answer}");
+        assert!(child.wait().await?.success());
+    }
+    Ok(())
+}
+
+async fn what_a_command_has_changed_counts_when_it_ends(backend: Backend) -> TestResult {
+    let app = TestApp::selling(backend, unlimited()).await?;
+    let beside = app.server.start_beside().await?;
+    let (id, key) = app.sell("").await?;
+    let body = json!({ "licenseKey": key });
+    for _ in 0..4 {
+        for (action, said) in [("suspend", (403, "LICENSE_SUSPENDED")), ("reinstate", (200, "VALID"))] {
+            app.server.cli(&["license", action, &id, "--json"]).await?;
+            for server in [&app.server, &beside] {
+                assert_eq!(ask(&app.http, server, &app.team, "verify", &body).await?.said(), said, "{action}");
+            }
+        }
+    }
+    let public_key = app.server.cli(&["team", "rotate-key", "--team", &app.team, "--json"]).await?;
+    let public_key = public_key["publicKey"].as_str().ok_or("no public key")?.to_owned();
+    app.verify(&key, &json!({ "challenge": "sign-me" })).await?.check_challenge(&public_key, "sign-me")
+}
+
+async fn metrics_say_what_they_count(backend: Backend) -> TestResult {
+    let app = TestApp::selling(backend, unlimited()).await?;
+    let (_, key) = app.sell("").await?;
+    app.verify(&key, &json!({})).await?;
+    let text = reqwest::get(app.server.url("/metrics")).await?.text().await?;
+    let names = |kind: &str| -> std::collections::BTreeSet<&str> {
+        text.lines().filter_map(|line| line.strip_prefix(kind)?.split(' ').next()).collect()
+    };
+    assert!(names("# TYPE ").contains("keyledger_verifications_total"), "{text}");
+    assert_eq!(names("# TYPE "), names("# HELP "));
     Ok(())
 }

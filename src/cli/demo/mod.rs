@@ -24,7 +24,7 @@ use crate::activity::RETENTION_DAYS;
 use crate::admin::teams;
 use crate::config::DatabaseUrl;
 use crate::hooks::AllowPrivate;
-use crate::serve::{Server, interrupted};
+use crate::serve::{Interrupts, Server};
 use crate::serve_options::ServeOptions;
 use shop::SHOP;
 
@@ -43,10 +43,14 @@ impl DemoArgs {
         refuse_a_real_ledger(global).await?;
         let options = options(global, self.listen)?;
         let mut output = Output::new(false);
-        let server = Server::start(&options, Arc::new(SystemClock)).await?;
+        let mut interrupts = Interrupts::listen()?;
+        let server = tokio::select! {
+            started = Server::start(&options, Arc::new(SystemClock)) => started?,
+            () = interrupts.first() => return Ok(()),
+        };
         let result = tokio::select! {
             played = play(&server, global, &options, &mut output) => played,
-            stopped = interrupted() => stopped,
+            () = interrupts.first() => Ok(()),
         };
         server.stop().await;
         result
