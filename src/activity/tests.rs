@@ -243,7 +243,7 @@ async fn who_holds_rows_and_stops_holds_nobody_up_for_long(home: Home) -> TestRe
     let (other, _) = home.another().await?;
     let mut stopped = other.activity.database.begin().await?;
     stopped.fetch("SELECT 1 FROM activity.seen FOR UPDATE".to_owned(), vec![]).await?;
-    see(&activity, &home, license, seat, 60);
+    see(&activity, &home, license, seat, 3_600);
     let begun = std::time::Instant::now();
     let writing = tokio::spawn({
         let activity = activity.clone();
@@ -253,7 +253,7 @@ async fn who_holds_rows_and_stops_holds_nobody_up_for_long(home: Home) -> TestRe
     let _ = activity.last_seen(home.team, license, SeatKind::Device).await;
     assert!(writing.await?.is_err() && begun.elapsed().as_secs() < 8, "{:?}", begun.elapsed());
     let seats = activity.last_seen(home.team, license, SeatKind::Device).await?;
-    assert_eq!(seats[0].last_seen, noon_and(60), "it stays noted");
+    assert_eq!(seats[0].last_seen, noon_and(3_600), "it stays noted");
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
     activity.flush().await?;
     Ok(())

@@ -223,7 +223,7 @@ impl Ledger for PostgresLedger {
 
     async fn head(&self) -> Result<Head, LedgerError> {
         let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
-        read_head(&self.row(head).await?)
+        read_head(&answered(ANSWER_MAX, head.fetch_one(&self.readers)).await?)
     }
 
     async fn hear(&self, heard: &(dyn Fn(Position) + Send + Sync)) -> Result<(), LedgerError> {
@@ -274,7 +274,8 @@ impl Ledger for PostgresLedger {
              ORDER BY position LIMIT $2",
         );
         let query = query.bind(after.0).bind(i64::from(limit.min(PAGE_EVENTS_MAX)));
-        self.rows(query).await?.iter().map(change).collect()
+        // Verifications rest on it, so it is not waited for for long.
+        answered(ANSWER_MAX, query.fetch_all(&self.readers)).await?.iter().map(change).collect()
     }
 
     async fn forgotten(&self, after: Position, limit: u32) -> Result<Vec<RecordedEvent>, LedgerError> {

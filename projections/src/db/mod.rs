@@ -34,7 +34,7 @@ use crate::bookkeeping;
 use crate::error::QueryError;
 
 /// How long the answer to a query is waited for.
-const FETCH_MAX: Duration = Duration::from_secs(60);
+const FETCH_MAX: Duration = Duration::from_secs(30);
 
 /// The store of all views. Clones share their connections.
 #[derive(Debug, Clone)]

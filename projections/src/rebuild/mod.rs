@@ -248,7 +248,7 @@ impl<'a> Rebuild<'a> {
         let projection = runner.projection(name)?;
         // Makes the serving build first, where there is none.
         runner.inner.ensure_once().await?;
-        // The lock keeps others from making builds of this view; runners need not wait while a table is made.
+        // The lock keeps others from rebuilding this view.
         let builds = bookkeeping::read(&runner.inner.views).await?;
         for build in builds.iter().filter(|build| build.name == name && build.status == BuildStatus::Building) {
             runner.inner.drop_unread(build).await?;
