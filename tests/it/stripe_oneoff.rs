@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::support::app::id;
-use crate::support::compose::{Checkout, DAY, Layout, id_of};
+use crate::support::compose::{Checkout, DAY, Layout, event, id_of};
 use crate::support::stripe_api::{LIVE_KEY, TEST_KEY, session_line};
 use crate::support::{Backend, TestApp, TestResult, after_retries, eventually, now, on_both_stores, unique, unix};
 
@@ -268,12 +268,17 @@ async fn what_was_taken_in_waits_while_the_integration_is_off(backend: Backend) 
     let checkout = Checkout::paid(Layout::Basil);
     fill(&app, &checkout, 1);
     app.stripe.set_down(true).await?;
-    let event = checkout.completed();
-    assert_eq!(app.post_stripe(&event).await?.status, 200, "Stripe will not send it again");
+    let sale = checkout.completed();
+    assert_eq!(app.post_stripe(&sale).await?.status, 200, "Stripe will not send it again");
     app.integrate("stripe", &["--active", "false"]).await?;
+    eventually("the server knows", async || {
+        let other = event(Layout::Basil, "customer.created", now(), json!({}));
+        Ok((app.post_stripe(&other).await?.status == 409).then_some(()))
+    })
+    .await?;
     app.stripe.set_down(false).await?;
     after_retries("it waits for the switch", async || {
-        let entry = app.entry(id_of(&event)).await?;
+        let entry = app.entry(id_of(&sale)).await?;
         assert_eq!(entry.outcome, "pending", "{}", entry.reason);
         Ok(entry.reason.contains("switched off").then_some(()))
     })

@@ -223,7 +223,8 @@ impl Ledger for PostgresLedger {
 
     async fn head(&self) -> Result<Head, LedgerError> {
         let head = sqlx::query("SELECT position, recorded_at, frontier FROM ledger.ledger_head WHERE id = 1");
-        read_head(&answered(ANSWER_MAX, head.fetch_one(&self.readers)).await?)
+        let row = answered(ANSWER_MAX, head.fetch_optional(&self.readers)).await?;
+        read_head(&row.ok_or(LedgerError::HeadLost)?)
     }
 
     async fn hear(&self, heard: &(dyn Fn(Position) + Send + Sync)) -> Result<(), LedgerError> {
