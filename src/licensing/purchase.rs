@@ -295,14 +295,14 @@ impl Purchase {
         let at = seen.observed_at;
         let before = self.paid_lines().filter(|(invoice, line)| invoice.paid_at <= at && !holds(seen, &line.item));
         let gone: BTreeSet<_> = before.map(|(_, line)| line.item.as_str()).collect();
+        let from = gone.first().filter(|_| gone.len() == 1)?;
         let is_new = |item: &str| {
             let paid = self.paid_lines().any(|(invoice, line)| line.item == item && invoice.paid_at < at);
             !paid && !self.observed.iter().any(|other| other.observed_at < at && holds(other, item))
         };
         let came = seen.items.iter().filter(|item| !item.metered && is_new(&item.item));
         let came: BTreeSet<_> = came.map(|item| item.item.as_str()).collect();
-        let pair = (gone.len(), came.len()) == (1, 1);
-        let (from, to) = gone.first().zip(came.first()).filter(|_| pair)?;
+        let to = came.first().filter(|_| came.len() == 1)?;
         let swap = ItemSwap { from: (*from).to_owned(), to: (*to).to_owned() };
         self.may_be(&swap, at).then_some(swap)
     }

@@ -125,7 +125,7 @@ async fn the_address_of_the_session_does_where_the_invoice_has_none(backend: Bac
         let session = Checkout::of_subscription(Layout::Basil, &subscription.id, &subscription.customer);
         let mut invoice = invoice(&subscription, subscription.begun).event();
         invoice["data"]["object"]["customer_email"] = Value::Null;
-        let mut events = vec![session.completed(), invoice];
+        let mut events = [session.completed(), invoice];
         if !session_first {
             events.reverse();
         }

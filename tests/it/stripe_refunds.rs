@@ -111,7 +111,7 @@ async fn a_refund_of_a_charge_is_its_payments(backend: Backend) -> TestResult {
         let refund = Refund { charge: charge.id.clone(), ..Refund::of(Layout::Basil, checkout.payment(), 500) };
         let mut told = refund.event("created", "succeeded", now());
         told["data"]["object"]["payment_intent"] = Value::Null;
-        let mut events = vec![charge.event(now()), told];
+        let mut events = [charge.event(now()), told];
         if !charge_first {
             events.reverse();
         }
@@ -149,7 +149,7 @@ async fn the_payment_of_an_invoice_is_shown_however_it_is_told(backend: Backend)
         let item = &subscription.items[0].id;
         let lines = vec![InvoiceLine::month(item, "prod_plugin", subscription.begun)];
         let invoice = Invoice::paid(Layout::Basil, &subscription.id, &subscription.customer, lines);
-        let mut events = vec![invoice.event(), invoice_payment_paid(&invoice)];
+        let mut events = [invoice.event(), invoice_payment_paid(&invoice)];
         if !invoice_first {
             events.reverse();
         }
