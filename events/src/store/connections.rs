@@ -31,7 +31,7 @@ const SETTINGS: &str = "SET default_transaction_isolation = 'read committed'; \
                         SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
                         SET tcp_user_timeout = '20s';";
 
-/// The options of a pool, for whatever it is used. `more` are statements about each connection beside [`SETTINGS`].
+/// The options of a pool, for whatever it is used. `more` are statements about each connection beside `SETTINGS`.
 pub fn postgres_pool(connections_max: u32, more: &'static str) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
