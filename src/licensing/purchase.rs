@@ -316,7 +316,7 @@ impl Purchase {
     fn may_be(&self, swap: &ItemSwap, at: Timestamp) -> bool {
         let told = self.told_swaps().any(|told| told.from == swap.from || told.to == swap.to);
         let before = self.paid_lines().any(|(invoice, line)| line.item == swap.to && invoice.paid_at < at);
-        !told && !before && !self.came_beside(&swap.to, &swap.from)
+        !told && !before && !self.came_beside(&swap.to, &swap.from, at)
     }
 
     /// Lines of all paid invoices, each with its invoice.
@@ -361,15 +361,15 @@ impl Purchase {
         last
     }
 
-    /// Whether a subscription was seen with both items, or with neither after `earlier` was paid for: then `later` has not
-    /// replaced it.
-    pub fn came_beside(&self, later: &str, earlier: &str) -> bool {
+    /// Whether a subscription was seen with both items, or with neither after `earlier` was paid for and before `at`, when
+    /// `later` was there: then `later` has not replaced it.
+    pub fn came_beside(&self, later: &str, earlier: &str, at: Timestamp) -> bool {
         let paid = self.paid_lines().filter(|(_, line)| line.item == earlier).map(|(invoice, _)| invoice.paid_at);
         let paid_at = paid.min();
         self.observed.iter().filter(|seen| !seen.items.is_empty()).any(|seen| {
             match (holds(seen, later), holds(seen, earlier)) {
                 (true, true) => true,
-                (false, false) => paid_at.is_some_and(|at| seen.observed_at > at),
+                (false, false) => paid_at.is_some_and(|paid_at| paid_at < seen.observed_at && seen.observed_at < at),
                 _ => false,
             }
         })

@@ -179,6 +179,12 @@ async fn a_renewal_that_overtakes_the_first_invoice_keeps_its_key(backend: Backe
     Ok(())
 }
 
+/// What is left of a subscription's month after some days, charged for or given back.
+fn rest_of(subscription: &Subscription, days: i64, amount: i64) -> InvoiceLine {
+    let (item, begun) = (&subscription.items[0], subscription.begun);
+    InvoiceLine::rest(&item.id, &item.product, (begun + days * DAY, begun + MONTH), amount)
+}
+
 /// Three plans, one after the other; the invoices, which tell the swaps by themselves, arrive in the opposite order.
 async fn swaps_that_are_told_backwards_are_one_key(backend: Backend) -> TestResult {
     let (app, pro_id) = with_plans(backend).await?;
@@ -211,6 +217,16 @@ async fn swaps_that_are_told_backwards_are_one_key(backend: Backend) -> TestResu
     let after = one(&app, &basic).await?;
     assert_eq!((&after["key"], &after["productIds"]), (&before["key"], &json!([pro_id])), "{after}");
     assert_eq!(app.mails()?.len(), 2);
+
+    // The last change is known before anything was paid for.
+    let basic = Subscription::of(Layout::Basil, "prod_plugin", now() - 3 * DAY);
+    let [between, pro] = [(); 2].map(|()| Subscription { items: vec![Item::of("prod_pro")], ..basic.clone() });
+    let change = of_change(&basic, vec![rest_of(&basic, 1, -900), rest_of(&between, 1, 1900)]).event();
+    app.deliver(&[pro.updated(basic.begun + 2 * DAY, between.items_before())]).await?;
+    app.deliver(&[change]).await?;
+    let before = one(&app, &basic).await?;
+    app.deliver(&[invoice(&basic, basic.begun).event()]).await?;
+    assert_eq!(one(&app, &basic).await?["key"], before["key"]);
     Ok(())
 }
 

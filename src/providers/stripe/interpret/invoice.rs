@@ -313,13 +313,13 @@ fn wait_for_swap(
     let goes_on = |item: &str| items.contains(item) && !credited.contains(item);
     let mut gone = purchase.last_items();
     gone.retain(|item| !goes_on(item));
-    let slots = slots(purchase);
+    let (slots, at) = (slots(purchase), context.delivery.occurred_at);
     let may_replace = |item: &&&str| {
         let slot = slots.iter().find(|slot| slot.items.contains(**item));
         let is_other = |gone: &str| !slot.is_some_and(|slot| slot.items.contains(gone));
         // What is known to be the same thing as something that was paid for is no other one.
         let is_paid = slot.is_some_and(|slot| slot.quantity(purchase) > 0);
-        !is_paid && gone.iter().any(|gone| is_other(gone) && !purchase.came_beside(item, gone))
+        !is_paid && gone.iter().any(|gone| is_other(gone) && !purchase.came_beside(item, gone, at))
     };
     match items.iter().find(may_replace) {
         Some(item) if context.age_seconds < SWAP_WAIT_SECONDS => Err(Stop::Later(format!(
